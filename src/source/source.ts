@@ -1,0 +1,69 @@
+// The contract of a packet source: bytes in, batches of frames out.
+//
+// A batch is a set of columns over one byte buffer that the source owns. Sources never decode headers; they say
+// where a frame lies, how long it was on the wire, when it was seen and which link type it has.
+
+/** Rows of a batch. 64 to 256 measured best: big enough to overlap memory loads, small enough for the L1/L2 cache. */
+export const BATCH_CAPACITY = 256;
+
+/** `read` has no complete frame buffered: await `fill`, then read again. */
+export const SOURCE_WAIT = 0;
+/** `read` will never return another frame. */
+export const SOURCE_END = -1;
+
+/** Up to `capacity` frames as columns. Row `i` is valid for `0 <= i < count`, until the next `read`. */
+export class PacketBatch {
+  readonly capacity: number;
+  /** Rows filled. */
+  count = 0;
+  /** The buffer that all rows of this batch lie in. The source replaces it; never written by later stages. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** A view over exactly the same bytes as `bytes` (same origin, same length). */
+  view: DataView = new DataView(new ArrayBuffer(0));
+  /** Time stamps, ms since the epoch, fraction kept (a double resolves 0.25 µs today). */
+  readonly timeMs: Float64Array;
+  /** Where the frame begins in `bytes`. */
+  readonly frameAt: Int32Array;
+  /** Bytes of the frame that are present at `frameAt`. */
+  readonly capturedLength: Int32Array;
+  /** Bytes of the frame on the wire. */
+  readonly wireLength: Uint32Array;
+  /** LINKTYPE_ value as in the capture file (https://www.tcpdump.org/linktypes.html). */
+  readonly linkType: Int32Array;
+
+  constructor(capacity: number = BATCH_CAPACITY) {
+    this.capacity = capacity;
+    this.timeMs = new Float64Array(capacity);
+    this.frameAt = new Int32Array(capacity);
+    this.capturedLength = new Int32Array(capacity);
+    this.wireLength = new Uint32Array(capacity);
+    this.linkType = new Int32Array(capacity);
+  }
+}
+
+export interface PacketSource {
+  /** Name for messages: the path, `-`, or `<stream>` and `<bytes>`. */
+  readonly name: string;
+  /** Capture bytes consumed so far, after decompression. */
+  readonly bytesRead: number;
+  /** Stored (compressed) bytes consumed so far, for progress. */
+  readonly position: number;
+  /** Stored bytes in all, where known. */
+  readonly size: number | null;
+
+  /** Opens the source. Rejects with SOURCE_* when it can't be had. */
+  open(): Promise<void>;
+
+  /**
+   * Moves the next frames into `batch` and returns how many (also in `batch.count`), or SOURCE_WAIT or SOURCE_END.
+   * Synchronous: it only looks at what `fill` buffered. Throws NfstreamError (TRUNCATED_CAPTURE, DAMAGED_CAPTURE,
+   * ... with file and offset) once, after every frame before the damage was returned.
+   */
+  read(batch: PacketBatch): number;
+
+  /** Waits until `read` can make progress. Rejects with NfstreamError; frames buffered before that stay readable. */
+  fill(): Promise<void>;
+
+  /** Releases every resource. Safe to call at any time, and twice. */
+  close(): Promise<void>;
+}
