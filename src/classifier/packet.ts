@@ -1,14 +1,160 @@
-// A packet as classifiers and metrics see it: a light view on one row of a batch, moved from row to row.
-import type { PacketColumns } from '../packet/packet-columns.ts';
+// A packet as classifiers and metrics see it: a light view on one row of a batch, moved from row to row. Nothing is
+// decoded twice and nothing is copied; addresses become text only when they are read.
+import { addressText } from '../flow/address-text.ts';
+import { KEY_DST, KEY_META, KEY_PORTS, KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
 
-/** Valid only during the call that hands it over. Offsets are into `bytes`. */
+const TCP = 6;
+
+/**
+ * Valid only during the call that hands it over: keep copies of what you need. The `...At` and `...End` offsets are
+ * into `bytes`; tunnels are looked through, so the IP packet is the innermost one.
+ */
 export class Packet {
-  #batch: PacketBatch;
-  #columns: PacketColumns;
+  readonly #batch: PacketBatch;
+  readonly #columns: PacketColumns;
   #row = 0;
+
   constructor(batch: PacketBatch, columns: PacketColumns) {
     this.#batch = batch;
     this.#columns = columns;
+  }
+
+  /** Moves the view to another row; for the pipeline. */
+  static move(packet: Packet, row: number): void {
+    packet.#row = row;
+  }
+
+  /** Time stamp, ms since the epoch, fraction kept. */
+  get timestamp(): number {
+    return this.#batch.timeMs[this.#row];
+  }
+  /** Bytes of the frame that were captured. */
+  get captureLength(): number {
+    return this.#batch.capturedLength[this.#row];
+  }
+  /** Bytes of the frame on the wire. */
+  get length(): number {
+    return this.#batch.wireLength[this.#row];
+  }
+  /** Source address of this packet (not of the flow). */
+  get ipSrc(): string {
+    return addressText(this.version, this.#columns.key, this.#row * KEY_WORDS);
+  }
+  /** Destination address of this packet. */
+  get ipDst(): string {
+    return addressText(this.version, this.#columns.key, this.#row * KEY_WORDS + KEY_DST);
+  }
+  get srcPort(): number {
+    return this.#columns.key[this.#row * KEY_WORDS + KEY_PORTS] >>> 16;
+  }
+  get dstPort(): number {
+    return this.#columns.key[this.#row * KEY_WORDS + KEY_PORTS] & 0xffff;
+  }
+  /** IANA protocol number. */
+  get ipProtocol(): number {
+    return this.#columns.key[this.#row * KEY_WORDS + KEY_META] & 0xff;
+  }
+  /** Innermost VLAN id, 0 for none. */
+  get vlanId(): number {
+    return this.#columns.key[this.#row * KEY_WORDS + KEY_META] >>> 16;
+  }
+  /** IP version: 4 or 6. */
+  get version(): number {
+    return (this.#columns.key[this.#row * KEY_WORDS + KEY_META] >>> 8) & 0xff;
+  }
+  get fin(): boolean {
+    return (this.tcpFlags & 0x01) !== 0;
+  }
+  get syn(): boolean {
+    return (this.tcpFlags & 0x02) !== 0;
+  }
+  get rst(): boolean {
+    return (this.tcpFlags & 0x04) !== 0;
+  }
+  get psh(): boolean {
+    return (this.tcpFlags & 0x08) !== 0;
+  }
+  get ack(): boolean {
+    return (this.tcpFlags & 0x10) !== 0;
+  }
+  get urg(): boolean {
+    return (this.tcpFlags & 0x20) !== 0;
+  }
+  get ece(): boolean {
+    return (this.tcpFlags & 0x40) !== 0;
+  }
+  get cwr(): boolean {
+    return (this.tcpFlags & 0x80) !== 0;
+  }
+  /** The TCP header's flag byte, CWR 0x80 to FIN 0x01; 0 for other protocols. */
+  get tcpFlags(): number {
+    return this.#columns.tcpFlags[this.#row];
+  }
+  /** Whether this is a fragment other than the first: it has no transport header. */
+  get isLaterFragment(): boolean {
+    return this.#columns.isLaterFragment[this.#row] === 1;
+  }
+  /** Length of the IP packet by its header, bytes. */
+  get ipSize(): number {
+    return this.#columns.ipSize[this.#row];
+  }
+  /** Length of the transport header and its payload by the IP header, bytes. */
+  get transportSize(): number {
+    const columns = this.#columns;
+    const row = this.#row;
+    return columns.ipSize[row] - (columns.transportAt[row] - columns.ipAt[row]);
+  }
+  /** Length of the transport payload by the IP header, bytes: captured or not. */
+  get payloadSize(): number {
+    const columns = this.#columns;
+    const row = this.#row;
+    return Math.max(0, columns.ipSize[row] - (columns.payloadAt[row] - columns.ipAt[row]));
+  }
+  /** The captured bytes of the transport payload; valid during the call. */
+  get payload(): Uint8Array {
+    const columns = this.#columns;
+    const row = this.#row;
+    const end = columns.ipEnd[row];
+    return this.#batch.bytes.subarray(Math.min(columns.payloadAt[row], end), end);
+  }
+  /** The captured bytes of the frame; valid during the call. */
+  get raw(): Uint8Array {
+    const at = this.#batch.frameAt[this.#row];
+    return this.#batch.bytes.subarray(at, at + this.#batch.capturedLength[this.#row]);
+  }
+  /** TCP sequence number; 0 where there is none. */
+  get tcpSeq(): number {
+    return this.#hasTcp(8) ? this.#batch.view.getUint32(this.transportAt + 4) : 0;
+  }
+  /** TCP acknowledgement number; 0 where there is none. */
+  get tcpAck(): number {
+    return this.#hasTcp(12) ? this.#batch.view.getUint32(this.transportAt + 8) : 0;
+  }
+  /** TCP window as in the header, unscaled; 0 where there is none. */
+  get tcpWindow(): number {
+    return this.#hasTcp(16) ? this.#batch.view.getUint16(this.transportAt + 14) : 0;
+  }
+
+  /** The buffer that the whole batch lies in: the same object for many packets, to be handed to native code once. */
+  get bytes(): Uint8Array {
+    return this.#batch.bytes;
+  }
+  get ipAt(): number {
+    return this.#columns.ipAt[this.#row];
+  }
+  /** End of the captured bytes of the IP packet. */
+  get ipEnd(): number {
+    return this.#columns.ipEnd[this.#row];
+  }
+  get transportAt(): number {
+    return this.#columns.transportAt[this.#row];
+  }
+  get payloadAt(): number {
+    return this.#columns.payloadAt[this.#row];
+  }
+
+  #hasTcp(bytes: number): boolean {
+    return this.ipProtocol === TCP && !this.isLaterFragment && this.transportAt + bytes <= this.ipEnd;
   }
 }

@@ -1,0 +1,105 @@
+// When flows fall inactive: a wheel of buckets, one for each tick of the packets' clock, that queues every live flow
+// under its deadline.
+//
+//   bucket k of n: flows whose deadline, when they were queued, lay in [k * tick, (k + 1) * tick)
+//
+// A packet never touches the wheel. When the clock leaves a bucket, its flows are looked at once: those that were seen
+// since go to the bucket of their new deadline, the others have ended. Each flow so moves at most once a timeout.
+// A flow leaves at most one tick after its deadline; the meter splits flows exactly, whatever the wheel has seen.
+import {
+  DOUBLE_CLOCK,
+  RECORD_DOUBLES,
+  RECORD_WORDS,
+  type RecordStore,
+  WORD_BUCKET,
+  WORD_NEXT,
+  WORD_PREVIOUS,
+} from './record.ts';
+
+const MAX_TICK_MS = 500;
+const TICKS_PER_TIMEOUT = 64;
+const MAX_BUCKETS = 1 << 16;
+
+export class ExpiryWheel {
+  readonly #store: RecordStore;
+  readonly #timeoutMs: number;
+  readonly #tickMs: number;
+  readonly #heads: Int32Array;
+  readonly #tails: Int32Array;
+  #tick = Number.NaN;
+  /** The clock at which `advance` has something to look at. */
+  nextTickMs = Number.NEGATIVE_INFINITY;
+
+  /** `timeoutMs` may be Infinity: nothing is queued then. */
+  constructor(store: RecordStore, timeoutMs: number) {
+    this.#store = store;
+    this.#timeoutMs = timeoutMs;
+    const finite = Number.isFinite(timeoutMs) ? timeoutMs : 0;
+    const tick = Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT);
+    this.#tickMs = Math.max(1, tick, finite / (MAX_BUCKETS - 2));
+    const buckets = Math.ceil(finite / this.#tickMs) + 2;
+    this.#heads = new Int32Array(buckets).fill(-1);
+    this.#tails = new Int32Array(buckets).fill(-1);
+    if (!Number.isFinite(timeoutMs)) this.nextTickMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Queues a flow under the deadline that its record says. */
+  add(slot: number): void {
+    if (this.#timeoutMs === Number.POSITIVE_INFINITY) return;
+    const { words, doubles } = this.#store;
+    const deadline = doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + this.#timeoutMs;
+    const bucket = this.#bucketOf(Math.floor(deadline / this.#tickMs));
+    const base = slot * RECORD_WORDS;
+    const tail = this.#tails[bucket];
+    words[base + WORD_BUCKET] = bucket;
+    words[base + WORD_PREVIOUS] = tail;
+    words[base + WORD_NEXT] = -1;
+    if (tail >= 0) words[tail * RECORD_WORDS + WORD_NEXT] = slot;
+    else this.#heads[bucket] = slot;
+    this.#tails[bucket] = slot;
+  }
+
+  /** Takes a flow out, wherever it is queued. */
+  remove(slot: number): void {
+    if (this.#timeoutMs === Number.POSITIVE_INFINITY) return;
+    const { words } = this.#store;
+    const base = slot * RECORD_WORDS;
+    const bucket = words[base + WORD_BUCKET];
+    const previous = words[base + WORD_PREVIOUS];
+    const next = words[base + WORD_NEXT];
+    if (previous >= 0) words[previous * RECORD_WORDS + WORD_NEXT] = next;
+    else this.#heads[bucket] = next;
+    if (next >= 0) words[next * RECORD_WORDS + WORD_PREVIOUS] = previous;
+    else this.#tails[bucket] = previous;
+  }
+
+  /** Moves the wheel to `clockMs` and calls `ended` with every flow whose deadline has passed; it must `remove` none. */
+  advance(clockMs: number, ended: (slot: number) => void): void {
+    const now = Math.floor(clockMs / this.#tickMs);
+    const from = Number.isNaN(this.#tick) ? now : this.#tick;
+    const buckets = this.#heads.length;
+    this.#tick = now;
+    this.nextTickMs = (now + 1) * this.#tickMs;
+    const walk = Math.min(now - from, buckets);
+    for (let i = 0; i < walk; i++) this.#empty(this.#bucketOf(from + i), clockMs, ended);
+  }
+
+  /** Time stamps before 1970 (a pcapng time offset can make them) give negative ticks. */
+  #bucketOf(tick: number): number {
+    const bucket = tick % this.#heads.length;
+    return bucket < 0 ? bucket + this.#heads.length : bucket;
+  }
+
+  #empty(bucket: number, clockMs: number, ended: (slot: number) => void): void {
+    let slot = this.#heads[bucket];
+    this.#heads[bucket] = -1;
+    this.#tails[bucket] = -1;
+    while (slot >= 0) {
+      const next = this.#store.words[slot * RECORD_WORDS + WORD_NEXT];
+      const idle = clockMs - this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
+      if (idle >= this.#timeoutMs) ended(slot);
+      else this.add(slot);
+      slot = next;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+// Finished flows on their way to whoever reads them: copies of their records side by side, in the order they ended.
+import { Flow } from './flow.ts';
+import { RecordStore } from './record.ts';
+
+/** A kept Flow keeps its batch: small enough (12 KB) that this doesn't matter, big enough to be cheap. */
+export const FLOW_BATCH_ROWS = 64;
+
+export class FlowBatch {
+  readonly store: RecordStore = new RecordStore(FLOW_BATCH_ROWS);
+  /** The flows' views, where user code or nDPI already had one. */
+  readonly #flows: (Flow | undefined)[] = [];
+  count = 0;
+
+  get isFull(): boolean {
+    return this.count === FLOW_BATCH_ROWS;
+  }
+
+  /** Copies the record of a live flow and moves its view, if it has one, over to the copy. */
+  push(from: RecordStore, slot: number, flow: Flow | undefined): void {
+    const row = this.count++;
+    this.store.copyFrom(row, from, slot);
+    if (flow !== undefined) Flow.move(flow, this.store, row);
+    this.#flows.push(flow);
+  }
+
+  /** The flow of row `row`, for `0 <= row < count`; stays valid for as long as it is kept. */
+  flow(row: number): Flow {
+    this.#flows[row] ??= new Flow(this.store, row);
+    return this.#flows[row];
+  }
+}

@@ -1,0 +1,114 @@
+// The table of live flows: records at a fixed stride (record.ts) and an open-addressing index over them.
+//
+//   buckets:  [ 0 | slot+1 | slot+1 | 0 | ... ]   power of two, at most half full, linear probing, no tombstones
+//                      |
+//   store:    [ record 0 | record 1 | ... ]       slots are recycled through a free list in WORD_NEXT
+//
+// Order of buckets never shows in results, so the hash is seeded at random for each table.
+import { KEY_WORDS } from '../packet/packet-columns.ts';
+import { matchKey } from './key.ts';
+import { RECORD_WORDS, RecordStore, WORD_HASH, WORD_NEXT } from './record.ts';
+
+const FIRST_ROWS = 8192;
+/** Straight to here at the first growth: untouched pages of a fresh buffer cost no memory. */
+const SECOND_ROWS = 1 << 19;
+
+export class FlowTable {
+  readonly store: RecordStore;
+  readonly capacity: number;
+  readonly seed: number = (Math.random() * 0x1_0000_0000) | 0;
+  buckets: Int32Array;
+  mask: number;
+  /** Flows live now. */
+  live = 0;
+  /** Slots ever handed out; every live slot is below it. */
+  highWater = 0;
+  #free = -1;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS));
+    this.buckets = new Int32Array(FIRST_ROWS * 2);
+    this.mask = this.buckets.length - 1;
+  }
+
+  /** Finds the flow with the key at `key[at]`, in either direction: `slot * 2 + direction`, or -1. */
+  find(key: Int32Array, at: number, hash: number): number {
+    const { buckets, mask } = this;
+    const { words } = this.store;
+    let index = hash & mask;
+    for (let entry = buckets[index]; entry !== 0; entry = buckets[index]) {
+      const base = (entry - 1) * RECORD_WORDS;
+      if (words[base + WORD_HASH] === hash) {
+        const direction = matchKey(words, base, key, at);
+        if (direction >= 0) return (entry - 1) * 2 + direction;
+      }
+      index = (index + 1) & mask;
+    }
+    return -1;
+  }
+
+  /** Takes a slot for a new flow and writes its key and hash; all other words are zero. The caller made room before. */
+  insert(key: Int32Array, at: number, hash: number): number {
+    if (this.live * 2 >= this.buckets.length) this.#growIndex();
+    let slot = this.#free;
+    if (slot >= 0) {
+      this.#free = this.store.words[slot * RECORD_WORDS + WORD_NEXT];
+      this.store.words.fill(0, slot * RECORD_WORDS, (slot + 1) * RECORD_WORDS);
+    } else {
+      slot = this.highWater++;
+      if (slot >= this.store.rows) {
+        this.store.grow(Math.min(this.capacity, this.store.rows < SECOND_ROWS ? SECOND_ROWS : this.store.rows * 2));
+      }
+    }
+    const { words } = this.store;
+    const base = slot * RECORD_WORDS;
+    for (let i = 0; i < KEY_WORDS; i++) words[base + i] = key[at + i];
+    words[base + WORD_HASH] = hash;
+    this.#place(slot, hash);
+    this.live++;
+    return slot;
+  }
+
+  /** Gives the slot back. Its record stays readable until the slot is taken again. */
+  remove(slot: number): void {
+    const { buckets, mask } = this;
+    const { words } = this.store;
+    let hole = words[slot * RECORD_WORDS + WORD_HASH] & mask;
+    while (buckets[hole] !== slot + 1) hole = (hole + 1) & mask;
+    // Close the gap: move up every later entry of the run that may stand in the hole.
+    let index = hole;
+    for (;;) {
+      index = (index + 1) & mask;
+      const entry = buckets[index];
+      if (entry === 0) break;
+      const home = words[(entry - 1) * RECORD_WORDS + WORD_HASH] & mask;
+      if (((index - home) & mask) >= ((index - hole) & mask)) {
+        buckets[hole] = entry;
+        hole = index;
+      }
+    }
+    buckets[hole] = 0;
+    words[slot * RECORD_WORDS + WORD_NEXT] = this.#free;
+    this.#free = slot;
+    this.live--;
+  }
+
+  #place(slot: number, hash: number): void {
+    const { buckets, mask } = this;
+    let index = hash & mask;
+    while (buckets[index] !== 0) index = (index + 1) & mask;
+    buckets[index] = slot + 1;
+  }
+
+  #growIndex(): void {
+    const old = this.buckets;
+    this.buckets = new Int32Array(old.length * 2);
+    this.mask = this.buckets.length - 1;
+    const { words } = this.store;
+    for (let i = 0; i < old.length; i++) {
+      const entry = old[i];
+      if (entry !== 0) this.#place(entry - 1, words[(entry - 1) * RECORD_WORDS + WORD_HASH]);
+    }
+  }
+}

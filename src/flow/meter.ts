@@ -1,0 +1,279 @@
+// The meter: batches of decoded packets in, finished flows out.
+//
+//   hash all keys -> touch all records -> for each packet in order: expire, find or create, update, user code
+//
+// The middle pass only warms the cache: its loads are independent and overlap. Everything that changes anything happens
+// in the last pass, packet by packet, so that results do not depend on the batch size.
+import { KEY_WORDS, METERED, type PacketColumns, SKIP_REASONS } from '../packet/packet-columns.ts';
+import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
+import { ExpiryWheel } from './expiry-wheel.ts';
+import type { Flow } from './flow.ts';
+import { FlowBatch } from './flow-batch.ts';
+import { FlowTable } from './flow-table.ts';
+import { hashKeys } from './key.ts';
+import { Recency } from './recency.ts';
+import {
+  DOUBLE_BYTES,
+  DOUBLE_CLOCK,
+  DOUBLE_END,
+  DOUBLE_PACKETS,
+  DOUBLE_SEQUENCE,
+  DOUBLE_START,
+  EXPORT_ACTIVE,
+  EXPORT_CAPACITY,
+  EXPORT_INACTIVE,
+  EXPORT_TERMINATION,
+  RECORD_DOUBLES,
+  RECORD_WORDS,
+  type RecordStore,
+  TCP_FLAGS,
+  WORD_FLAGS,
+  WORD_HASH,
+  WORD_REASON,
+} from './record.ts';
+
+export interface MeterOptions {
+  /** Live flows at most. */
+  capacity: number;
+  activeTimeoutMs: number;
+  inactiveTimeoutMs: number;
+  /** What happens to the least recently used flow when one more than `capacity` arrives. */
+  onCapacity: 'drop' | 'export';
+}
+
+/** Whoever wants to see flows while they live: the one place through which user code is called. */
+export interface FlowObserver {
+  /** A flow began in `slot`; its first packet follows. */
+  started(slot: number, store: RecordStore): void;
+  /** Row `row` was counted in the flow. Returns false when it is not interested, so that nothing needs to be looked up. */
+  updated(row: number, slot: number, direction: 0 | 1): boolean;
+  /** The flow ended; its record is final. Returns the view that leaves with the record. */
+  ended(slot: number): Flow;
+}
+
+export class FlowMeter {
+  readonly #table: FlowTable;
+  readonly #wheel: ExpiryWheel;
+  readonly #recency: Recency;
+  readonly #options: MeterOptions;
+  readonly #columns: PacketColumns;
+  readonly #observer: FlowObserver | null;
+  readonly #hashes: Int32Array;
+  readonly #expire: (slot: number) => void;
+  /** The latest time stamp seen: packets out of order never move it back. */
+  #clockMs = Number.NEGATIVE_INFINITY;
+  #sequence = 0;
+  /** Where the warming pass leaves its sum; read by nobody. */
+  warmed = 0;
+  #finished: FlowBatch[] = [];
+  packetsMetered = 0;
+  /** By status (index into SKIP_REASONS). */
+  readonly packetsSkipped = new Float64Array(SKIP_REASONS.length);
+  flowsStarted = 0;
+  flowsEvicted = 0;
+  readonly exported = { inactive: 0, active: 0, termination: 0, user: 0, capacity: 0 };
+
+  constructor(options: MeterOptions, columns: PacketColumns, observer: FlowObserver | null, rows = BATCH_CAPACITY) {
+    this.#options = options;
+    this.#columns = columns;
+    this.#observer = observer;
+    this.#table = new FlowTable(options.capacity);
+    this.#wheel = new ExpiryWheel(this.#table.store, options.inactiveTimeoutMs);
+    this.#recency = new Recency(this.#table);
+    this.#hashes = new Int32Array(rows);
+    this.#expire = (slot) => this.#finish(slot, EXPORT_INACTIVE);
+  }
+
+  /** Flows live now. */
+  get flowsLive(): number {
+    return this.#table.live;
+  }
+
+  /** Meters the rows of `batch` that the columns say are METERED. */
+  meter(batch: PacketBatch): void {
+    const { key, status } = this.#columns;
+    hashKeys(key, status, batch.count, this.#table.seed, this.#hashes);
+    this.#touch(batch.count);
+    this.#update(batch);
+  }
+
+  /** Finished flows so far, in the order they ended; they are forgotten here. */
+  takeFinished(): FlowBatch[] {
+    const finished = this.#finished;
+    if (finished.length > 0) this.#finished = [];
+    return finished;
+  }
+
+  /** Whether `takeFinished` has a full batch. */
+  get hasFullBatch(): boolean {
+    return this.#finished.length > 1 || (this.#finished.length === 1 && this.#finished[0].isFull);
+  }
+
+  /**
+   * Ends up to `limit` of the live flows, the least recently used first: as inactive those that are, the others by
+   * termination. Returns whether any are left.
+   */
+  terminate(limit: number): boolean {
+    const { store } = this.#table;
+    for (let i = 0; i < limit; i++) {
+      const slot = this.#recency.next();
+      if (slot < 0) return false;
+      const idle = this.#clockMs - store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
+      this.#wheel.remove(slot);
+      this.#finish(slot, idle >= this.#options.inactiveTimeoutMs ? EXPORT_INACTIVE : EXPORT_TERMINATION);
+    }
+    return this.#table.live > 0;
+  }
+
+  /** HOT PATH: loads every record that the batch will need. The sum keeps the loads from being optimised away. */
+  #touch(count: number): void {
+    const { status } = this.#columns;
+    const hashes = this.#hashes;
+    const { buckets, mask } = this.#table;
+    const { words } = this.#table.store;
+    let sum = 0;
+    for (let row = 0; row < count; row++) {
+      if (status[row] !== METERED) continue;
+      const entry = buckets[hashes[row] & mask];
+      if (entry !== 0) {
+        const base = (entry - 1) * RECORD_WORDS;
+        sum ^= words[base + WORD_HASH] ^ words[base + WORD_HASH + 8] ^ words[base + WORD_FLAGS];
+      }
+    }
+    this.warmed = sum;
+  }
+
+  /** HOT PATH: no allocation for a packet of a known flow. */
+  #update(batch: PacketBatch): void {
+    const { count, timeMs, wireLength } = batch;
+    const { status, key, tcpFlags } = this.#columns;
+    const { activeTimeoutMs, inactiveTimeoutMs } = this.#options;
+    const hashes = this.#hashes;
+    const table = this.#table;
+    const wheel = this.#wheel;
+    const store = table.store;
+    const observer = this.#observer;
+    const skipped = this.packetsSkipped;
+    let sequence = this.#sequence;
+    try {
+      for (let row = 0; row < count; row++) {
+        if (status[row] !== METERED) {
+          skipped[status[row]]++;
+          continue;
+        }
+        const time = timeMs[row];
+        if (time > this.#clockMs) {
+          this.#clockMs = time;
+          if (time >= wheel.nextTickMs) wheel.advance(time, this.#expire);
+        }
+        const clock = this.#clockMs;
+        const at = row * KEY_WORDS;
+        const found = table.find(key, at, hashes[row]);
+        let slot = found >> 1;
+        let direction: 0 | 1 = (found & 1) === 1 ? 1 : 0;
+        if (slot >= 0) {
+          const double = slot * RECORD_DOUBLES;
+          if (clock - store.doubles[double + DOUBLE_CLOCK] >= inactiveTimeoutMs) {
+            wheel.remove(slot);
+            this.#finish(slot, EXPORT_INACTIVE);
+            slot = -1;
+          } else if (time - store.doubles[double + DOUBLE_START] >= activeTimeoutMs) {
+            wheel.remove(slot);
+            this.#finish(slot, EXPORT_ACTIVE);
+            slot = -1;
+          }
+        }
+        if (slot < 0) {
+          direction = 0;
+          slot = this.#start(key, at, hashes[row], time);
+        }
+        sequence++;
+        const { words, doubles } = store;
+        const word = slot * RECORD_WORDS;
+        const double = slot * RECORD_DOUBLES;
+        if (time < doubles[double + DOUBLE_START]) doubles[double + DOUBLE_START] = time;
+        if (time > doubles[double + DOUBLE_END]) doubles[double + DOUBLE_END] = time;
+        doubles[double + DOUBLE_CLOCK] = clock;
+        doubles[double + DOUBLE_SEQUENCE] = sequence;
+        doubles[double + DOUBLE_PACKETS + direction] += 1;
+        doubles[double + DOUBLE_BYTES + direction] += wireLength[row];
+        const flags = tcpFlags[row];
+        if (flags !== 0) countFlags(words, word + WORD_FLAGS + direction, flags);
+        if (observer?.updated(row, slot, direction) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
+          wheel.remove(slot);
+          this.#finish(slot, words[word + WORD_REASON]);
+        }
+      }
+    } finally {
+      this.packetsMetered += sequence - this.#sequence;
+      this.#sequence = sequence;
+    }
+  }
+
+  #start(key: Int32Array, at: number, hash: number, time: number): number {
+    const table = this.#table;
+    if (table.live === table.capacity) this.#evict();
+    const slot = table.insert(key, at, hash);
+    const { words, doubles } = table.store;
+    const double = slot * RECORD_DOUBLES;
+    doubles[double + DOUBLE_START] = time;
+    doubles[double + DOUBLE_END] = time;
+    doubles[double + DOUBLE_CLOCK] = this.#clockMs;
+    words[slot * RECORD_WORDS + WORD_REASON] = EXPORT_CAPACITY;
+    this.#wheel.add(slot);
+    this.flowsStarted++;
+    this.#observer?.started(slot, table.store);
+    return slot;
+  }
+
+  #evict(): void {
+    const slot = this.#recency.next();
+    this.#wheel.remove(slot);
+    if (this.#options.onCapacity === 'export') {
+      this.#finish(slot, EXPORT_CAPACITY);
+      return;
+    }
+    this.flowsEvicted++;
+    this.#observer?.ended(slot);
+    this.#free(slot);
+  }
+
+  /** Ends a flow that is in no queue any more: user code's last word, a copy of its record, the slot back. */
+  #finish(slot: number, reason: number): void {
+    const { store } = this.#table;
+    store.words[slot * RECORD_WORDS + WORD_REASON] = reason;
+    const flow = this.#observer?.ended(slot);
+    let batch = this.#finished[this.#finished.length - 1];
+    if (batch === undefined || batch.isFull) {
+      batch = new FlowBatch();
+      this.#finished.push(batch);
+    }
+    batch.push(store, slot, flow);
+    this.#free(slot);
+    if (reason === EXPORT_INACTIVE) this.exported.inactive++;
+    else if (reason === EXPORT_ACTIVE) this.exported.active++;
+    else if (reason === EXPORT_TERMINATION) this.exported.termination++;
+    else if (reason === EXPORT_CAPACITY) this.exported.capacity++;
+    else this.exported.user++;
+  }
+
+  #free(slot: number): void {
+    this.#table.remove(slot);
+    this.#table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 0;
+  }
+}
+
+const [[, SYN], [, CWR], [, ECE], [, URG], [, ACK], [, PSH], [, RST], [, FIN]] = TCP_FLAGS;
+
+/** `at` is the counter of SYN in the packet's direction; the others follow two words apart, in the order of TCP_FLAGS. */
+function countFlags(words: Int32Array, at: number, flags: number): void {
+  if ((flags & ACK) !== 0) words[at + 8]++;
+  if ((flags & PSH) !== 0) words[at + 10]++;
+  if ((flags & (SYN | CWR | ECE | URG | RST | FIN)) === 0) return;
+  if ((flags & SYN) !== 0) words[at]++;
+  if ((flags & CWR) !== 0) words[at + 2]++;
+  if ((flags & ECE) !== 0) words[at + 4]++;
+  if ((flags & URG) !== 0) words[at + 6]++;
+  if ((flags & RST) !== 0) words[at + 12]++;
+  if ((flags & FIN) !== 0) words[at + 14]++;
+}

@@ -1,0 +1,91 @@
+// The flow record: 192 bytes in one ArrayBuffer, the same layout while a flow lives in the table and after its export.
+//
+//   byte   0..15  source address             word  0..3  (IPv4: word 0, the rest zero)
+//         16..31  destination address        word  4..7
+//         32      ports                      word  8     source << 16 | destination
+//         36      protocol, version, VLAN    word  9     protocol | version << 8 | VLAN << 16
+//         40      tunnel                     word 10     type << 24 | identifier
+//         44      hash of the key            word 11
+//         48..55  expiry queue               word 12, 13 previous and next slot (next: free list of unused slots)
+//         56      expiry bucket              word 14     -1 when not queued
+//         60      export reason              word 15
+//         64      start time, ms             double  8   time stamp of the earliest packet
+//         72      end time, ms               double  9   time stamp of the latest packet
+//         80      clock at the last packet   double 10   what the inactive timeout counts from
+//         88      number of the last packet  double 11   what "least recently used" goes by
+//         96..127 packets, bytes             double 12..15  [src to dst, dst to src] each
+//        128..191 TCP flag counts            word 32..47 syn, cwr, ece, urg, ack, psh, rst, fin: two words each
+//
+// Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads.
+import { KEY_WORDS } from '../packet/packet-columns.ts';
+
+export const RECORD_BYTES = 192;
+export const RECORD_WORDS = RECORD_BYTES / 4;
+export const RECORD_DOUBLES = RECORD_BYTES / 8;
+
+export const WORD_HASH = KEY_WORDS;
+export const WORD_PREVIOUS = 12;
+export const WORD_NEXT = 13;
+export const WORD_BUCKET = 14;
+export const WORD_REASON = 15;
+export const WORD_FLAGS = 32;
+
+export const DOUBLE_START = 8;
+export const DOUBLE_END = 9;
+export const DOUBLE_CLOCK = 10;
+export const DOUBLE_SEQUENCE = 11;
+/** Packets and bytes: add the direction (0 or 1). */
+export const DOUBLE_PACKETS = 12;
+export const DOUBLE_BYTES = 14;
+
+/** TCP flags in the order of the record and of the schema, with their bit in the TCP header (RFC 9293, RFC 3168). */
+export const TCP_FLAGS = [
+  ['syn', 0x02],
+  ['cwr', 0x80],
+  ['ece', 0x40],
+  ['urg', 0x20],
+  ['ack', 0x10],
+  ['psh', 0x08],
+  ['rst', 0x04],
+  ['fin', 0x01],
+] as const;
+
+/** Why a flow was exported. Values above 2 are the user's own. */
+export const EXPORT_INACTIVE = 0;
+export const EXPORT_ACTIVE = 1;
+export const EXPORT_TERMINATION = 2;
+/** The table was full and `onCapacity` is 'export'; also what a live flow reads before anything ended it. */
+export const EXPORT_CAPACITY = -1;
+
+/** Records side by side, seen as words and as doubles. `grow` replaces the views: read them anew after it. */
+export class RecordStore {
+  words: Int32Array;
+  doubles: Float64Array;
+  rows: number;
+
+  constructor(rows: number) {
+    const buffer = new ArrayBuffer(rows * RECORD_BYTES);
+    this.words = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.rows = rows;
+  }
+
+  grow(rows: number): void {
+    const old = this.words;
+    const buffer = new ArrayBuffer(rows * RECORD_BYTES);
+    this.words = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.words.set(old);
+    this.rows = rows;
+  }
+
+  /** Copies one record out of another store. */
+  copyFrom(row: number, from: RecordStore, fromRow: number): void {
+    const words = this.words;
+    const fromWords = from.words;
+    const at = row * RECORD_WORDS;
+    const fromAt = fromRow * RECORD_WORDS;
+    // As words, not as doubles: a key that reads as a NaN may have its bits changed on the way.
+    for (let i = 0; i < RECORD_WORDS; i++) words[at + i] = fromWords[fromAt + i];
+  }
+}

@@ -1,0 +1,253 @@
+// The options of a Streamer: names, defaults, what each takes. A wrong option throws at construction and says which.
+import type { Readable } from 'node:stream';
+import { NFStreamClassifier } from './classifier/classifier.ts';
+import { MAX_CLASSIFIERS, type UserMetric } from './classifier/labeller.ts';
+import { NfstreamError } from './errors.ts';
+import { CLASSIC } from './flow/schema.ts';
+
+/** One input, or several that are metered as one capture, one after the other. */
+export type SourceInput = string | Uint8Array | Readable;
+
+export interface StreamerOptions {
+  /** A capture file's path, `-` for standard input, its bytes, a Readable of them, or a list of these. */
+  source: SourceInput | readonly SourceInput[];
+  /** Live flows at most (default 524288). */
+  capacity?: number;
+  /** When one flow more than `capacity` begins: 'drop' (default) or 'export' the least recently used one. */
+  onCapacity?: 'drop' | 'export';
+  /** Seconds after its start at which the next packet ends a flow and starts another (default 60). */
+  activeTimeout?: number;
+  /** Seconds without a packet after which a flow has ended (default 30). */
+  inactiveTimeout?: number;
+  /** Functions called for each packet; each returns the metric's new value, which starts at 0. */
+  userMetrics?: Readonly<Record<string, UserMetric>>;
+  /** One or several classifiers of your own. */
+  userClassifiers?: NFStreamClassifier | readonly NFStreamClassifier[];
+  /** Label flows with nDPI (default true). */
+  enableNdpi?: boolean;
+  /** Packets of a flow that nDPI sees at most before it has to guess (default 20). */
+  dissections?: number;
+  /** Meter only packets that this libpcap filter accepts. */
+  bpfFilter?: string;
+  /** Look at the first bytes of a frame only (default 65535). */
+  snaplen?: number;
+  /** Non-first fragments join the flow of their first fragment ('assign', default) or are skipped ('ignore'). */
+  fragments?: 'assign' | 'ignore';
+  /** Meter what tunnels carry instead of the tunnel (default true). */
+  decodeTunnels?: boolean;
+  /** Ends the run when aborted: no more packets are read, live flows are exported. */
+  signal?: AbortSignal;
+  /** End the run likewise at the first SIGINT while it is iterated (default true); a second one ends the process. */
+  handleSigint?: boolean;
+}
+
+export interface ResolvedOptions {
+  source: readonly SourceInput[];
+  capacity: number;
+  onCapacity: 'drop' | 'export';
+  activeTimeout: number;
+  inactiveTimeout: number;
+  userMetrics: Readonly<Record<string, UserMetric>>;
+  userClassifiers: readonly NFStreamClassifier[];
+  enableNdpi: boolean;
+  dissections: number;
+  bpfFilter: string | undefined;
+  snaplen: number;
+  fragments: 'assign' | 'ignore';
+  decodeTunnels: boolean;
+  signal: AbortSignal | undefined;
+  handleSigint: boolean;
+}
+
+export const DEFAULTS = {
+  capacity: 524288,
+  onCapacity: 'drop',
+  activeTimeout: 60,
+  inactiveTimeout: 30,
+  enableNdpi: true,
+  dissections: 20,
+  snaplen: 65535,
+  fragments: 'assign',
+  decodeTunnels: true,
+  handleSigint: true,
+} as const;
+
+/** A record index times its words has to stay a 32-bit integer. */
+export const MAX_CAPACITY = 1 << 24;
+
+const NAMES: readonly (keyof StreamerOptions)[] = [
+  'source',
+  'capacity',
+  'onCapacity',
+  'activeTimeout',
+  'inactiveTimeout',
+  'userMetrics',
+  'userClassifiers',
+  'enableNdpi',
+  'dissections',
+  'bpfFilter',
+  'snaplen',
+  'fragments',
+  'decodeTunnels',
+  'signal',
+  'handleSigint',
+];
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws NfstreamError UNKNOWN_OPTION or INVALID_OPTION, naming the option and what it takes.
+ */
+export function resolveOptions(options: StreamerOptions): ResolvedOptions {
+  if (options === null || typeof options !== 'object') {
+    throw invalid('options', 'an object with at least a source', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (!(NAMES as readonly string[]).includes(name)) {
+      throw new NfstreamError('UNKNOWN_OPTION', `Unknown option "${name}"; did you mean "${nearest(name, NAMES)}"?`);
+    }
+  }
+  return {
+    source: sources(options.source),
+    capacity: integer('capacity', options.capacity, 1, MAX_CAPACITY, DEFAULTS.capacity),
+    onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
+    activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
+    inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
+    userMetrics: metrics(options.userMetrics),
+    userClassifiers: classifiers(options.userClassifiers),
+    enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
+    dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
+    bpfFilter: filter(options.bpfFilter),
+    snaplen: integer('snaplen', options.snaplen, 1, 0x7fff_ffff, DEFAULTS.snaplen),
+    fragments: oneOf('fragments', options.fragments, ['assign', 'ignore'], DEFAULTS.fragments),
+    decodeTunnels: boolean('decodeTunnels', options.decodeTunnels, DEFAULTS.decodeTunnels),
+    signal: signal(options.signal),
+    handleSigint: boolean('handleSigint', options.handleSigint, DEFAULTS.handleSigint),
+  };
+}
+
+/** The candidate with the fewest edits (Levenshtein) from `name`; letter case doesn't count. */
+export function nearest<T extends string>(name: string, candidates: readonly T[]): T {
+  let best = candidates[0] as T;
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+function invalid(name: string, expected: string, received: unknown): NfstreamError {
+  return new NfstreamError('INVALID_OPTION', `Expected ${expected} for ${name} but received ${describe(received)}`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object' && value !== null) return `a ${value.constructor?.name ?? 'object'}`;
+  return String(value);
+}
+
+function sources(value: unknown): readonly SourceInput[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const expected = 'a path, "-", a Uint8Array, a Readable or a list of these';
+  if (list.length === 0) throw invalid('source', expected, value);
+  for (const item of list) {
+    const isReadable = typeof item === 'object' && item !== null && 'pipe' in item && 'on' in item;
+    if (!(item instanceof Uint8Array) && !isReadable && (typeof item !== 'string' || item === '')) {
+      throw invalid('source', expected, item);
+    }
+  }
+  return list as readonly SourceInput[];
+}
+
+function integer(name: string, value: unknown, least: number, most: number, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
+    throw invalid(name, `an integer from ${least} to ${most}`, value);
+  }
+  return value as number;
+}
+
+function seconds(name: string, value: unknown, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw invalid(name, 'a number of seconds, 0 or more (Infinity for never)', value);
+  }
+  return value;
+}
+
+function boolean(name: string, value: unknown, otherwise: boolean): boolean {
+  if (value === undefined) return otherwise;
+  if (typeof value !== 'boolean') throw invalid(name, 'true or false', value);
+  return value;
+}
+
+function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[], otherwise: T): T {
+  if (value === undefined) return otherwise;
+  if (!(choices as readonly unknown[]).includes(value)) {
+    throw invalid(name, choices.map((choice) => JSON.stringify(choice)).join(' or '), value);
+  }
+  return value as T;
+}
+
+function filter(value: unknown): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== 'string') throw invalid('bpfFilter', 'a libpcap filter such as "tcp port 443"', value);
+  return value;
+}
+
+function signal(value: unknown): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value);
+  return value;
+}
+
+function metrics(value: unknown): Readonly<Record<string, UserMetric>> {
+  if (value === undefined) return {};
+  const expected = 'an object of functions by metric name';
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw invalid('userMetrics', expected, value);
+  for (const [name, metric] of Object.entries(value)) {
+    if (typeof metric !== 'function') throw invalid(`userMetrics.${name}`, 'a function', metric);
+    if (CLASSIC.some((column) => column.name === name)) {
+      throw new NfstreamError('INVALID_OPTION', `userMetrics.${name} has the name of a core column; choose another`);
+    }
+  }
+  return value as Readonly<Record<string, UserMetric>>;
+}
+
+function classifiers(value: unknown): readonly NFStreamClassifier[] {
+  if (value === undefined) return [];
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const names = new Set<string>();
+  for (const item of list) {
+    if (!(item instanceof NFStreamClassifier)) {
+      throw invalid('userClassifiers', 'an instance of NFStreamClassifier or a list of them', item);
+    }
+    if (names.has(item.name)) {
+      throw new NfstreamError('INVALID_OPTION', `userClassifiers has two classifiers named "${item.name}"`);
+    }
+    names.add(item.name);
+  }
+  if (list.length >= MAX_CLASSIFIERS) {
+    throw invalid('userClassifiers', `fewer than ${MAX_CLASSIFIERS} classifiers`, value);
+  }
+  return list as readonly NFStreamClassifier[];
+}

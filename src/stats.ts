@@ -1,0 +1,56 @@
+// The ledger: every packet read is metered or skipped for one named reason, and the sum closes.
+import type { FlowMeter } from './flow/meter.ts';
+import { SKIP_REASONS, type SkipReason } from './packet/packet-columns.ts';
+import type { PacketSource } from './source/source.ts';
+
+/** `packets_read` equals `packets_metered` plus the sum of `packets_skipped`, at any time. docs/counters.md explains each. */
+export interface StreamerStats {
+  packets_read: number;
+  packets_metered: number;
+  packets_skipped: Record<SkipReason, number>;
+  /** Flows in the table now; 0 after the run. */
+  flows_live: number;
+  /** Flows handed over, by what ended them. */
+  flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number };
+  /** Flows dropped because the table was full. */
+  flows_evicted: number;
+  /** Bytes of the capture, after decompression. */
+  bytes_read: number;
+  /** Seconds since the run began, or that it took. */
+  seconds: number;
+}
+
+const [, ...REASONS] = SKIP_REASONS;
+
+/** The ledger before a run. */
+export function emptyStats(): StreamerStats {
+  return {
+    packets_read: 0,
+    packets_metered: 0,
+    packets_skipped: Object.fromEntries(REASONS.map((reason) => [reason, 0])) as Record<SkipReason, number>,
+    flows_live: 0,
+    flows_exported: { inactive: 0, active: 0, termination: 0, user: 0, capacity: 0 },
+    flows_evicted: 0,
+    bytes_read: 0,
+    seconds: 0,
+  };
+}
+
+/** The ledger of a run, as it stands. */
+export function statsOf(source: PacketSource, meter: FlowMeter, seconds: number): StreamerStats {
+  const stats = emptyStats();
+  let skipped = 0;
+  REASONS.forEach((reason, i) => {
+    const count = meter.packetsSkipped[i + 1];
+    stats.packets_skipped[reason] = count;
+    skipped += count;
+  });
+  stats.packets_read = meter.packetsMetered + skipped;
+  stats.packets_metered = meter.packetsMetered;
+  stats.flows_live = meter.flowsLive;
+  stats.flows_exported = { ...meter.exported };
+  stats.flows_evicted = meter.flowsEvicted;
+  stats.bytes_read = source.bytesRead;
+  stats.seconds = Math.round(seconds * 1e6) / 1e6;
+  return stats;
+}

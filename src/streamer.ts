@@ -1,0 +1,145 @@
+// The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
+import type { NFStreamClassifier } from './classifier/classifier.ts';
+import { Labeller } from './classifier/labeller.ts';
+import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
+import { Packet } from './classifier/packet.ts';
+import { NfstreamError } from './errors.ts';
+import type { Flow } from './flow/flow.ts';
+import type { FlowBatch } from './flow/flow-batch.ts';
+import { FlowMeter } from './flow/meter.ts';
+import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
+import { PacketFilter } from './packet/filter.ts';
+import { PacketDecoder } from './packet/packet-decoder.ts';
+import { meterFlows, type Pipeline } from './pipeline.ts';
+import { openSource } from './source/open-source.ts';
+import { PacketBatch, type PacketSource } from './source/source.ts';
+import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
+
+/**
+ * Meters a capture into bidirectional flows: `for await (const flow of new Streamer({ source })) ...`.
+ * It can be iterated once.
+ */
+export class Streamer implements AsyncIterable<Flow>, AsyncDisposable {
+  readonly #options: ResolvedOptions;
+  readonly #filter: PacketFilter | null;
+  readonly #ndpi: NdpiClassifier | null;
+  #pipeline: Pipeline | undefined;
+  #run: AsyncGenerator<FlowBatch, void> | undefined;
+  #isStopped = false;
+  #startedAt = 0;
+  #endedAt = 0;
+
+  /**
+   * @throws NfstreamError UNKNOWN_OPTION, INVALID_OPTION, INVALID_FILTER, FILTER_UNAVAILABLE or NDPI_UNAVAILABLE.
+   */
+  constructor(options: StreamerOptions) {
+    this.#options = resolveOptions(options);
+    const { bpfFilter, snaplen, enableNdpi, dissections, userClassifiers } = this.#options;
+    this.#filter = bpfFilter === undefined ? null : new PacketFilter(bpfFilter, snaplen);
+    this.#ndpi = enableNdpi ? new NdpiClassifier({ dissections }) : null;
+    const taken = userClassifiers.find((classifier) => classifier.name === this.#ndpi?.name);
+    if (taken !== undefined) {
+      throw new NfstreamError(
+        'INVALID_OPTION',
+        `userClassifiers: the name "${taken.name}" is taken by the built-in one`,
+      );
+    }
+  }
+
+  /** What was read, metered, skipped and exported so far. During the run and after it; see docs/counters.md. */
+  get stats(): StreamerStats {
+    const pipeline = this.#pipeline;
+    if (pipeline === undefined) return emptyStats();
+    const until = this.#endedAt === 0 ? performance.now() : this.#endedAt;
+    return statsOf(pipeline.source, pipeline.meter, (until - this.#startedAt) / 1000);
+  }
+
+  /** Stored bytes of the source consumed so far and in all (null when unknown), for a progress display. */
+  get progress(): { position: number; size: number | null } {
+    const source = this.#pipeline?.source;
+    return { position: source?.position ?? 0, size: source?.size ?? null };
+  }
+
+  /** Ends the run: no more packets are read, and the flows that are live now come with `export_reason` 2. */
+  stop(): void {
+    this.#isStopped = true;
+    // A fill that waits for input (a pipe, say) must not hold the end up.
+    void this.#pipeline?.source.close();
+  }
+
+  /** Flow by flow, in the order they end. Rejects with NfstreamError after every flow that could be had was given. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Flow, void> {
+    for await (const batch of this.batches()) {
+      for (let row = 0; row < batch.count; row++) yield batch.flow(row);
+    }
+  }
+
+  /** The same flows in batches, as they leave the meter: what sinks read. */
+  async *batches(): AsyncGenerator<FlowBatch, void> {
+    if (this.#pipeline !== undefined) {
+      throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
+    }
+    const { signal, handleSigint } = this.#options;
+    const pipeline = this.#build();
+    this.#pipeline = pipeline;
+    this.#startedAt = performance.now();
+    const stop = () => this.stop();
+    if (signal?.aborted) this.#isStopped = true;
+    signal?.addEventListener('abort', stop, { once: true });
+    if (handleSigint) process.once('SIGINT', stop);
+    this.#run = meterFlows(pipeline, () => this.#isStopped);
+    try {
+      let hasWarned = false;
+      for await (const batch of this.#run) {
+        if (!hasWarned && pipeline.meter.flowsEvicted > 0) {
+          hasWarned = true;
+          warnOfEviction(this.#options.capacity);
+        }
+        yield batch;
+      }
+    } finally {
+      this.#endedAt = performance.now();
+      signal?.removeEventListener('abort', stop);
+      process.off('SIGINT', stop);
+    }
+  }
+
+  /** Ends the run and closes everything; `await using` calls it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    await this.#run?.return();
+  }
+
+  #build(): Pipeline {
+    const options = this.#options;
+    const source: PacketSource = openSource(options.source);
+    const batch = new PacketBatch();
+    const { decodeTunnels, fragments, snaplen } = options;
+    const decoder = new PacketDecoder({ decodeTunnels, fragments, snaplen });
+    const classifiers: NFStreamClassifier[] = this.#ndpi === null ? [] : [this.#ndpi];
+    classifiers.push(...options.userClassifiers);
+    const hasUserCode = classifiers.length > 0 || Object.keys(options.userMetrics).length > 0;
+    const labeller = hasUserCode
+      ? new Labeller(classifiers, options.userMetrics, new Packet(batch, decoder.columns))
+      : null;
+    const meter = new FlowMeter(
+      {
+        capacity: options.capacity,
+        activeTimeoutMs: options.activeTimeout * 1000,
+        inactiveTimeoutMs: options.inactiveTimeout * 1000,
+        onCapacity: options.onCapacity,
+      },
+      decoder.columns,
+      labeller,
+    );
+    return { source, batch, filter: this.#filter, decoder, meter, labeller };
+  }
+}
+
+function warnOfEviction(capacity: number): void {
+  process.emitWarning(
+    `More than ${capacity} flows are live: the least recently used are dropped (counted in stats.flows_evicted). ` +
+      "Raise capacity, shorten inactiveTimeout, or set onCapacity to 'export'.",
+    { type: 'NfstreamWarning', code: 'NFSTREAM_CAPACITY' },
+  );
+}
