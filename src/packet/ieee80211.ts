@@ -1,0 +1,63 @@
+// 802.11 data frames (link type 105, after radiotap, and inside CAPWAP and TZSP).
+//
+//    0         2          4       10      16      22         24          (+6)       (+2)      (+4)
+//   | control | duration | addr1 | addr2 | addr3 | sequence | address 4 | QoS ctl | HT ctl | LLC ...
+//
+//   control: | subtype 4 | type 2 | version 2 | order P more pwr retry frag fromDS toDS |
+//
+// Specification: IEEE 802.11-2020 clause 9.3.2. Address 4 is there with toDS and fromDS, QoS control with subtype bit
+// 3, HT control with the order bit of a QoS frame. Not IP for us: management and control frames, frames without data,
+// encrypted ones, later fragments. Of an A-MSDU the first subframe speaks for the frame.
+import type { DecodeState } from './decode-state.ts';
+import { decodeLlc } from './llc.ts';
+import { SKIP_NOT_IP, SKIP_SHORT_HEADER } from './packet-columns.ts';
+
+const HEADER_BYTES = 24;
+const ADDRESS_BYTES = 6;
+const QOS_CONTROL_BYTES = 2;
+const HT_CONTROL_BYTES = 4;
+/** DA, SA, length. */
+const AMSDU_SUBFRAME_BYTES = 14;
+
+const VERSION_AND_TYPE = 0x0f;
+const TYPE_DATA_VERSION_0 = 0x08;
+const SUBTYPE_QOS = 0x80;
+const SUBTYPE_NO_DATA = 0x40;
+const TO_AND_FROM_DS = 0x03;
+const PROTECTED = 0x40;
+const ORDER = 0x80;
+const QOS_AMSDU_PRESENT = 0x80;
+const FRAGMENT_NUMBER = 0x0f;
+
+export function decodeIeee80211(state: DecodeState, at: number, end: number): number {
+  return decodeDataFrame(state, at, end, 1);
+}
+
+/** The same for drivers that pad the header to a multiple of 4 bytes. */
+export function decodePaddedIeee80211(state: DecodeState, at: number, end: number): number {
+  return decodeDataFrame(state, at, end, 4);
+}
+
+function decodeDataFrame(state: DecodeState, at: number, end: number, alignment: number): number {
+  const view = state.view;
+  if (end - at < 2) return SKIP_SHORT_HEADER;
+  const type = view.getUint8(at);
+  const flags = view.getUint8(at + 1);
+  if ((type & VERSION_AND_TYPE) !== TYPE_DATA_VERSION_0 || (type & SUBTYPE_NO_DATA) !== 0) return SKIP_NOT_IP;
+  if ((flags & PROTECTED) !== 0) return SKIP_NOT_IP;
+  const isQos = (type & SUBTYPE_QOS) !== 0;
+  const qosOffset = HEADER_BYTES + ((flags & TO_AND_FROM_DS) === TO_AND_FROM_DS ? ADDRESS_BYTES : 0);
+  let headerBytes = qosOffset;
+  if (isQos) headerBytes += QOS_CONTROL_BYTES + ((flags & ORDER) !== 0 ? HT_CONTROL_BYTES : 0);
+  headerBytes = Math.ceil(headerBytes / alignment) * alignment;
+  if (end - at < headerBytes) return SKIP_SHORT_HEADER;
+  if ((view.getUint8(at + 22) & FRAGMENT_NUMBER) !== 0) return SKIP_NOT_IP;
+
+  const payloadAt = at + headerBytes;
+  if (!isQos || (view.getUint8(at + qosOffset) & QOS_AMSDU_PRESENT) === 0) {
+    return decodeLlc(state, end - payloadAt, payloadAt, end);
+  }
+  if (end - payloadAt < AMSDU_SUBFRAME_BYTES) return SKIP_SHORT_HEADER;
+  const length = view.getUint16(payloadAt + 12);
+  return decodeLlc(state, length, payloadAt + AMSDU_SUBFRAME_BYTES, end);
+}

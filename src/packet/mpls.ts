@@ -1,0 +1,48 @@
+// MPLS: a stack of labels, then what the last label's owner agreed on, which the packet doesn't say.
+//
+//    0                   1                   2                   3
+//   |               label (20)              | TC  |S|      TTL      |
+//   ... until S (bottom of stack) is set
+//
+// Specification: RFC 3032; RFC 4385 section 3 (the first four bits tell IP from a pseudowire control word, 0). What is
+// not IP is tried as an Ethernet pseudowire (RFC 4448), with and without control word, and taken if IP is inside.
+import type { DecodeState } from './decode-state.ts';
+import { isSettled } from './decode-state.ts';
+import { decodeInnerEthernet } from './ether-type.ts';
+import { decodeIpv4 } from './ipv4.ts';
+import { decodeIpv6 } from './ipv6.ts';
+import { SKIP_NOT_IP, SKIP_SHORT_HEADER } from './packet-columns.ts';
+
+const LABEL_BYTES = 4;
+const CONTROL_WORD_BYTES = 4;
+const BOTTOM_OF_STACK = 0x01;
+/** Deeper stacks than any in use; bounds the work for a crafted frame. */
+const MAX_LABELS = 32;
+
+export function decodeMpls(state: DecodeState, at: number, end: number): number {
+  const view = state.view;
+  let payloadAt = at;
+  let isBottom = false;
+  for (let label = 0; !isBottom; label++) {
+    if (label === MAX_LABELS) return SKIP_NOT_IP;
+    if (end - payloadAt < LABEL_BYTES) return SKIP_SHORT_HEADER;
+    isBottom = (view.getUint8(payloadAt + 2) & BOTTOM_OF_STACK) !== 0;
+    payloadAt += LABEL_BYTES;
+  }
+  if (end <= payloadAt) return SKIP_SHORT_HEADER;
+  const vlan = state.vlan;
+  const nibble = view.getUint8(payloadAt) >> 4;
+  let ipStatus: number = SKIP_NOT_IP;
+  if (nibble === 4) ipStatus = decodeIpv4(state, payloadAt, end);
+  else if (nibble === 6) ipStatus = decodeIpv6(state, payloadAt, end);
+  else if (nibble === 0) {
+    const status = decodeInnerEthernet(state, payloadAt + CONTROL_WORD_BYTES, end);
+    if (isSettled(status)) return status;
+    state.vlan = vlan;
+  }
+  if (isSettled(ipStatus)) return ipStatus;
+  const status = decodeInnerEthernet(state, payloadAt, end);
+  if (isSettled(status)) return status;
+  state.vlan = vlan;
+  return ipStatus;
+}

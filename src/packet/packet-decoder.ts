@@ -1,0 +1,67 @@
+// The packet stage: a batch of frames in, one row of columns each out. Reads headers only, knows nothing of flows.
+//
+//   PacketBatch ──► link layer ──► IPv4 | IPv6 ──► transport ──► PacketColumns
+//                       ▲               │
+//                       └── tunnels ◄───┘
+//
+// Every row gets a status: METERED, or why not. Nothing throws, and no byte outside a frame's captured part is read.
+import type { PacketBatch } from '../source/source.ts';
+import { BATCH_CAPACITY } from '../source/source.ts';
+import { DecodeState } from './decode-state.ts';
+import { FragmentTable } from './fragment-table.ts';
+import { decodeLinkLayer } from './link-layer.ts';
+import { PacketColumns, SKIP_FILTERED } from './packet-columns.ts';
+
+export interface DecoderOptions {
+  /** Follow tunnels to the innermost packet. */
+  decodeTunnels: boolean;
+  /** Later fragments: give them the key of their first fragment, or skip them. */
+  fragments: 'assign' | 'ignore';
+  /** Bytes of a frame that are looked at, from its start. */
+  snaplen: number;
+  /** First fragments remembered at a time. */
+  fragmentTableSize?: number;
+}
+
+const MAX_INT32 = 0x7fffffff;
+
+export class PacketDecoder {
+  /** Written by `decode`, valid until the next call. */
+  readonly columns: PacketColumns;
+  readonly #snaplen: number;
+  readonly #state: DecodeState;
+
+  /** @param capacity rows; no batch may hold more */
+  constructor(options: DecoderOptions, capacity: number = BATCH_CAPACITY) {
+    this.columns = new PacketColumns(capacity);
+    this.#snaplen = options.snaplen;
+    const fragments = options.fragments === 'assign' ? new FragmentTable(options.fragmentTableSize) : null;
+    this.#state = new DecodeState(this.columns, options.decodeTunnels, fragments);
+  }
+
+  /**
+   * Fills rows 0 to `batch.count - 1`. The caller has zeroed `columns.status` or set SKIP_FILTERED; filtered rows are
+   * left alone.
+   */
+  decode(batch: PacketBatch): void {
+    const state = this.#state;
+    const { status } = this.columns;
+    const { count, frameAt, capturedLength, wireLength, linkType } = batch;
+    const snaplen = this.#snaplen;
+    state.batch = batch;
+    state.view = batch.view;
+    for (let row = 0; row < count; row++) {
+      if (status[row] === SKIP_FILTERED) continue;
+      const at = frameAt[row];
+      const captured = capturedLength[row];
+      const wire = wireLength[row];
+      state.row = row;
+      state.vlan = 0;
+      state.tunnel = 0;
+      // Some writers put 0 or the captured length of a cut frame here; the frame is never shorter than what is there.
+      const lengthEnd = at + Math.max(wire, captured);
+      state.lengthEnd = Math.min(lengthEnd, MAX_INT32);
+      status[row] = decodeLinkLayer(state, linkType[row], at, at + Math.min(captured, snaplen));
+    }
+  }
+}
