@@ -114,13 +114,11 @@ export class FlowMeter {
    * termination. Returns whether any are left.
    */
   terminate(limit: number): boolean {
-    const { store } = this.#table;
     for (let i = 0; i < limit; i++) {
       const slot = this.#recency.next();
       if (slot < 0) return false;
-      const idle = this.#clockMs - store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
       this.#wheel.remove(slot);
-      this.#finish(slot, idle >= this.#options.inactiveTimeoutMs ? EXPORT_INACTIVE : EXPORT_TERMINATION);
+      this.#finish(slot, this.#isInactive(slot) ? EXPORT_INACTIVE : EXPORT_TERMINATION);
     }
     return this.#table.live > 0;
   }
@@ -226,16 +224,22 @@ export class FlowMeter {
     return slot;
   }
 
+  /** Makes room: the least recently used flow goes. If it has been inactive long enough, it just ends as such. */
   #evict(): void {
     const slot = this.#recency.next();
     this.#wheel.remove(slot);
-    if (this.#options.onCapacity === 'export') {
-      this.#finish(slot, EXPORT_CAPACITY);
-      return;
+    if (this.#isInactive(slot)) this.#finish(slot, EXPORT_INACTIVE);
+    else if (this.#options.onCapacity === 'export') this.#finish(slot, EXPORT_CAPACITY);
+    else {
+      this.flowsEvicted++;
+      this.#observer?.ended(slot);
+      this.#free(slot);
     }
-    this.flowsEvicted++;
-    this.#observer?.ended(slot);
-    this.#free(slot);
+  }
+
+  #isInactive(slot: number): boolean {
+    const lastMs = this.#table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
+    return this.#clockMs - lastMs >= this.#options.inactiveTimeoutMs;
   }
 
   /** Ends a flow that is in no queue any more: user code's last word, a copy of its record, the slot back. */

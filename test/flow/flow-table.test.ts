@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FlowTable } from '../../src/flow/flow-table.ts';
+import { hashKey } from '../../src/flow/key.ts';
+import { KEY_WORDS } from '../../src/packet/packet-columns.ts';
+
+/** A key whose endpoints are `a` and `b`. */
+function keyOf(a: number, b: number): Int32Array {
+  const key = new Int32Array(KEY_WORDS);
+  key[0] = a;
+  key[4] = b;
+  key[8] = (a << 16) | b;
+  return key;
+}
+
+describe('the flow table', () => {
+  it('agrees with a Map under any sequence of insert, find and remove, however hashes collide', () => {
+    const step = fc.record({
+      insert: fc.boolean(),
+      a: fc.integer({ min: 1, max: 12 }),
+      b: fc.integer({ min: 1, max: 12 }),
+    });
+    // Few hash values, some at the end of the index, make runs that touch and wrap around.
+    const hashes = fc.array(fc.constantFrom(0, 1, 2, 3, 16382, 16383, -1, -2), { minLength: 24, maxLength: 24 });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), hashes, (steps, byNumber) => {
+        const table = new FlowTable(1000);
+        const model = new Map<string, number>();
+        for (const { insert, a, b } of steps) {
+          const key = keyOf(a, b);
+          const hash = byNumber[(a + b) % byNumber.length];
+          const name = a < b ? `${a} ${b}` : `${b} ${a}`;
+          const found = table.find(key, 0, hash);
+          expect(found >> 1).toBe(model.get(name) ?? -1);
+          if (insert && found < 0) {
+            const slot = table.insert(key, 0, hash);
+            expect([...model.values()]).not.toContain(slot);
+            model.set(name, slot);
+          } else if (!insert && found >= 0) {
+            table.remove(found >> 1);
+            model.delete(name);
+          }
+          expect(table.live).toBe(model.size);
+        }
+        for (const [name, slot] of model) {
+          const [a, b] = name.split(' ').map(Number);
+          expect(table.find(keyOf(a, b), 0, byNumber[(a + b) % byNumber.length]) >> 1).toBe(slot);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('the hash of a key', () => {
+  const word = fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff });
+
+  it('is the same for both directions', () => {
+    fc.assert(
+      fc.property(fc.array(word, { minLength: KEY_WORDS, maxLength: KEY_WORDS }), word, (words, seed) => {
+        const key = Int32Array.from(words);
+        const reverse = Int32Array.from([...words.slice(4, 8), ...words.slice(0, 4), 0, words[9], words[10]]);
+        reverse[8] = (words[8] << 16) | (words[8] >>> 16);
+        expect(hashKey(reverse, 0, seed)).toBe(hashKey(key, 0, seed));
+      }),
+    );
+  });
+
+  it('spreads neighbouring addresses and ports evenly', () => {
+    const buckets = new Uint32Array(1024);
+    for (let host = 0; host < 64; host++) {
+      for (let port = 0; port < 1024; port++) {
+        const key = Int32Array.from([
+          0x0a000000 + host,
+          0,
+          0,
+          0,
+          0x0a010001,
+          0,
+          0,
+          0,
+          ((1024 + port) << 16) | 443,
+          0,
+          0,
+        ]);
+        buckets[hashKey(key, 0, 1) & 1023]++;
+      }
+    }
+    // 64 expected in each; the standard deviation of a fair throw is 8.
+    expect(Math.max(...buckets)).toBeLessThan(64 + 8 * 6);
+    expect(Math.min(...buckets)).toBeGreaterThan(64 - 8 * 6);
+  });
+});
