@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { NFStreamClassifier } from '../src/classifier/classifier.ts';
+import { nearest, resolveOptions, type StreamerOptions } from '../src/options.ts';
+
+const resolve = (options: object) => resolveOptions({ source: 'x.pcap', ...options } as StreamerOptions);
+
+class Named extends NFStreamClassifier {}
+
+describe('options', () => {
+  it('have the defaults of the design', () => {
+    expect(resolve({})).toMatchObject({
+      source: ['x.pcap'],
+      capacity: 524288,
+      onCapacity: 'drop',
+      activeTimeout: 60,
+      inactiveTimeout: 30,
+      userMetrics: {},
+      userClassifiers: [],
+      enableNdpi: true,
+      dissections: 20,
+      bpfFilter: undefined,
+      snaplen: 65535,
+      fragments: 'assign',
+      decodeTunnels: true,
+    });
+  });
+
+  it.each([
+    [{ inactivetimeout: 3 }, 'Unknown option "inactivetimeout"; did you mean "inactiveTimeout"?'],
+    [{ bpf_filter: 'tcp' }, 'did you mean "bpfFilter"?'],
+  ])('that do not exist are refused with the nearest name: %j', (options, message) => {
+    expect(() => resolve(options)).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
+    expect(() => resolve(options)).toThrow(message);
+  });
+
+  it.each([
+    [{ source: undefined }, 'source'],
+    [{ source: '' }, 'source'],
+    [{ source: [] }, 'source'],
+    [{ source: ['a.pcap', 7] }, 'source'],
+    [{ source: {} }, 'source'],
+    [{ capacity: 0 }, 'capacity'],
+    [{ capacity: 1.5 }, 'capacity'],
+    [{ capacity: 2 ** 25 }, 'capacity'],
+    [{ capacity: '10' }, 'capacity'],
+    [{ onCapacity: 'keep' }, 'onCapacity'],
+    [{ activeTimeout: -1 }, 'activeTimeout'],
+    [{ inactiveTimeout: Number.NaN }, 'inactiveTimeout'],
+    [{ inactiveTimeout: '30' }, 'inactiveTimeout'],
+    [{ enableNdpi: 'yes' }, 'enableNdpi'],
+    [{ dissections: -1 }, 'dissections'],
+    [{ bpfFilter: 7 }, 'bpfFilter'],
+    [{ snaplen: 0 }, 'snaplen'],
+    [{ fragments: 'drop' }, 'fragments'],
+    [{ decodeTunnels: 1 }, 'decodeTunnels'],
+    [{ signal: {} }, 'signal'],
+    [{ handleSigint: null }, 'handleSigint'],
+    [{ userMetrics: [] }, 'userMetrics'],
+    [{ userMetrics: { size: 7 } }, 'userMetrics.size'],
+    [{ userMetrics: { ip_src: () => 0 } }, 'userMetrics.ip_src'],
+    [{ userClassifiers: {} }, 'userClassifiers'],
+    [{ userClassifiers: [new Named('a'), new Named('a')] }, 'userClassifiers'],
+    [{ userClassifiers: Array.from({ length: 31 }, (_, i) => new Named(`c${i}`)) }, 'userClassifiers'],
+  ])('with a wrong value are refused by name: %o', (options, name) => {
+    expect(() => resolve(options)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+    expect(() => resolve(options)).toThrow(name);
+  });
+
+  it('say what was expected and what was received', () => {
+    expect(() => resolve({ fragments: 'drop' })).toThrow(
+      'Expected "assign" or "ignore" for fragments but received "drop"',
+    );
+    expect(() => resolve({ capacity: -5 })).toThrow(
+      'Expected an integer from 1 to 16777216 for capacity but received -5',
+    );
+  });
+
+  it('are all in the guide', () => {
+    const guide = readFileSync(new URL('../docs/guide.md', import.meta.url), 'utf8');
+    expect(Object.keys(resolve({})).filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('the nearest name', () => {
+  it('is the one with the fewest edits', () => {
+    expect(nearest('captcity', ['source', 'capacity', 'snaplen'])).toBe('capacity');
+    expect(nearest('NDPI', ['enableNdpi', 'signal', 'ndpi'])).toBe('ndpi');
+  });
+});
