@@ -7,9 +7,11 @@
 //
 // Specification: RFC 5415 section 4.3. HLEN counts words of 4 bytes. T: the payload is a native frame of the wireless
 // binding (WBID 1: 802.11), otherwise 802.3. Not decoded: DTLS (type 1), keep-alives (K), later fragments (F).
+// Some equipment sends 802.11's fields of two bytes in network order: what isn't a data frame is tried that way.
 import type { DecodeState } from './decode-state.ts';
 import { NO_LENGTH_END } from './decode-state.ts';
-import { ETHERTYPE_TRANSPARENT_ETHERNET, PAYLOAD_IEEE80211 } from './ether-type.ts';
+import { ETHERTYPE_TRANSPARENT_ETHERNET, PAYLOAD_IEEE80211, PAYLOAD_IEEE80211_SWAPPED } from './ether-type.ts';
+import { isDataFrame } from './ieee80211.ts';
 import { decodeInside } from './ip-tunnel.ts';
 import { SKIP_NOT_IP, SKIP_SHORT_HEADER, TUNNEL_CAPWAP } from './packet-columns.ts';
 
@@ -36,5 +38,8 @@ export function decodeCapwap(state: DecodeState, at: number, end: number): numbe
     return decodeInside(state, TUNNEL_CAPWAP << 24, ETHERTYPE_TRANSPARENT_ETHERNET, at + headerBytes, end);
   }
   if (((word >>> 9) & 0x1f) !== BINDING_IEEE80211) return SKIP_NOT_IP;
-  return decodeInside(state, TUNNEL_CAPWAP << 24, PAYLOAD_IEEE80211, at + headerBytes, end);
+  const frameAt = at + headerBytes;
+  if (end - frameAt < 2) return SKIP_SHORT_HEADER;
+  const payload = isDataFrame(view.getUint8(frameAt)) ? PAYLOAD_IEEE80211 : PAYLOAD_IEEE80211_SWAPPED;
+  return decodeInside(state, TUNNEL_CAPWAP << 24, payload, frameAt, end);
 }

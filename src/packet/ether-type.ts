@@ -11,7 +11,7 @@
 import type { DecodeState } from './decode-state.ts';
 import { MAX_NESTING } from './decode-state.ts';
 import { decodeEthernet } from './ethernet.ts';
-import { decodeIeee80211 } from './ieee80211.ts';
+import { decodeIeee80211, decodeSwappedIeee80211 } from './ieee80211.ts';
 import { decodeIpv4 } from './ipv4.ts';
 import { decodeIpv6 } from './ipv6.ts';
 import { decodeLlc } from './llc.ts';
@@ -35,6 +35,8 @@ export const ETHERTYPE_PPP = 0x880b;
 export const ETHERTYPE_PPPOE_SESSION = 0x8864;
 /** No EtherType: an 802.11 frame inside a tunnel (CAPWAP, TZSP). */
 export const PAYLOAD_IEEE80211 = 0x10000;
+/** No EtherType: the same with its fields of two bytes in network order. */
+export const PAYLOAD_IEEE80211_SWAPPED = 0x10002;
 /** No EtherType: not known from the outside, IPv4 or IPv6 by its first four bits. */
 export const PAYLOAD_IP = 0x10001;
 
@@ -73,6 +75,8 @@ export function decodeEtherType(state: DecodeState, etherType: number, at: numbe
         return decodeInnerEthernet(state, payloadAt, end);
       case PAYLOAD_IEEE80211:
         return decodeIeee80211(state, payloadAt, end);
+      case PAYLOAD_IEEE80211_SWAPPED:
+        return decodeSwappedIeee80211(state, payloadAt, end);
       case PAYLOAD_IP:
         return decodeIp(state, payloadAt, end);
       default:

@@ -30,20 +30,31 @@ const QOS_AMSDU_PRESENT = 0x80;
 const FRAGMENT_NUMBER = 0x0f;
 
 export function decodeIeee80211(state: DecodeState, at: number, end: number): number {
-  return decodeDataFrame(state, at, end, 1);
+  return decodeDataFrame(state, at, end, 1, true);
 }
 
 /** The same for drivers that pad the header to a multiple of 4 bytes. */
 export function decodePaddedIeee80211(state: DecodeState, at: number, end: number): number {
-  return decodeDataFrame(state, at, end, 4);
+  return decodeDataFrame(state, at, end, 4, true);
 }
 
-function decodeDataFrame(state: DecodeState, at: number, end: number, alignment: number): number {
+/** The same for CAPWAP equipment that sends the fields of two bytes in network order. */
+export function decodeSwappedIeee80211(state: DecodeState, at: number, end: number): number {
+  return decodeDataFrame(state, at, end, 1, false);
+}
+
+/** True when the first byte of a frame control field is that of a data frame. */
+export function isDataFrame(type: number): boolean {
+  return (type & VERSION_AND_TYPE) === TYPE_DATA_VERSION_0;
+}
+
+function decodeDataFrame(state: DecodeState, at: number, end: number, alignment: number, isLittle: boolean): number {
   const view = state.view;
   if (end - at < 2) return SKIP_SHORT_HEADER;
-  const type = view.getUint8(at);
-  const flags = view.getUint8(at + 1);
-  if ((type & VERSION_AND_TYPE) !== TYPE_DATA_VERSION_0 || (type & SUBTYPE_NO_DATA) !== 0) return SKIP_NOT_IP;
+  const control = view.getUint16(at, isLittle);
+  const type = control & 0xff;
+  const flags = control >> 8;
+  if (!isDataFrame(type) || (type & SUBTYPE_NO_DATA) !== 0) return SKIP_NOT_IP;
   if ((flags & PROTECTED) !== 0) return SKIP_NOT_IP;
   const isQos = (type & SUBTYPE_QOS) !== 0;
   const qosOffset = HEADER_BYTES + ((flags & TO_AND_FROM_DS) === TO_AND_FROM_DS ? ADDRESS_BYTES : 0);
@@ -51,10 +62,10 @@ function decodeDataFrame(state: DecodeState, at: number, end: number, alignment:
   if (isQos) headerBytes += QOS_CONTROL_BYTES + ((flags & ORDER) !== 0 ? HT_CONTROL_BYTES : 0);
   headerBytes = Math.ceil(headerBytes / alignment) * alignment;
   if (end - at < headerBytes) return SKIP_SHORT_HEADER;
-  if ((view.getUint8(at + 22) & FRAGMENT_NUMBER) !== 0) return SKIP_NOT_IP;
+  if ((view.getUint16(at + 22, isLittle) & FRAGMENT_NUMBER) !== 0) return SKIP_NOT_IP;
 
   const payloadAt = at + headerBytes;
-  if (!isQos || (view.getUint8(at + qosOffset) & QOS_AMSDU_PRESENT) === 0) {
+  if (!isQos || (view.getUint16(at + qosOffset, isLittle) & QOS_AMSDU_PRESENT) === 0) {
     return decodeLlc(state, end - payloadAt, payloadAt, end);
   }
   if (end - payloadAt < AMSDU_SUBFRAME_BYTES) return SKIP_SHORT_HEADER;

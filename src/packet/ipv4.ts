@@ -9,8 +9,10 @@
 //   |                     options (IHL - 5 words)                   |
 //
 // Specification: RFC 791 section 3.1. Total length 0 is written by senders that leave segmentation to the network
-// card: the packet then reaches to the end of what encloses it. The checksum is not verified (offloading again). The
-// authentication header (51) is a protocol of its own over IPv4, as in NFStream; over IPv6 it is an extension header.
+// card: the packet then reaches to the end of what encloses it. A total length beyond the frame is believed (frames are
+// cut in more ways than captures tell), beyond an enclosing tunnel packet it is not. The checksum is not verified
+// (offloading again). The authentication header (51) is a protocol of its own over IPv4, as in NFStream; over IPv6 it
+// is an extension header.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled, NO_LENGTH_END } from './decode-state.ts';
 import { IDENTITY_ID, IDENTITY_META, IDENTITY_TUNNEL } from './fragment-table.ts';
@@ -41,7 +43,7 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   if (versionAndLength >> 4 !== 4 || headerBytes < IPV4_MIN_HEADER_BYTES) return SKIP_MALFORMED_IP;
   let size = view.getUint16(at + 2);
   if (size === 0) size = (state.lengthEnd === NO_LENGTH_END ? end : state.lengthEnd) - at;
-  if (size < headerBytes || size > state.lengthEnd - at) return SKIP_MALFORMED_IP;
+  if (size < headerBytes || (state.depth > 0 && size > state.lengthEnd - at)) return SKIP_MALFORMED_IP;
   if (end - at < headerBytes) return SKIP_SHORT_HEADER;
 
   const lengthEnd = at + size;

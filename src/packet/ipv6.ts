@@ -9,7 +9,7 @@
 //
 // Specification: RFC 8200 sections 3 and 4; RFC 4302 (AH), 6275 (mobility), 7401 (HIP), 5533 (shim6). Payload length 0
 // with anything but "no next header" is a jumbogram (RFC 2675) or a packet that the network card will segment: it
-// reaches to the end of what encloses it.
+// reaches to the end of what encloses it. A length beyond the frame is believed, as with IPv4.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled, NO_LENGTH_END } from './decode-state.ts';
 import { IDENTITY_ID, IDENTITY_META, IDENTITY_TUNNEL } from './fragment-table.ts';
@@ -55,7 +55,7 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
   if (payloadBytes === 0 && protocol !== PROTOCOL_NO_NEXT_HEADER) {
     size = (state.lengthEnd === NO_LENGTH_END ? end : state.lengthEnd) - at;
   }
-  if (size > state.lengthEnd - at) return SKIP_MALFORMED_IP;
+  if (state.depth > 0 && size > state.lengthEnd - at) return SKIP_MALFORMED_IP;
   const lengthEnd = at + size;
   const ipEnd = Math.min(lengthEnd, end);
 
