@@ -1,0 +1,41 @@
+// What a user names as a source, to a PacketSource. Nothing is touched before `open`.
+import { Readable } from 'node:stream';
+import { NfstreamError } from '../errors.ts';
+import type { ByteOrigin } from './byte-feeder.ts';
+import { CaptureSource, type CaptureSourceOptions } from './capture-source.ts';
+import { FileOrigin, StdinOrigin } from './file-bytes.ts';
+import { MemoryOrigin } from './memory-bytes.ts';
+import type { PacketSource } from './source.ts';
+import { SourceList } from './source-list.ts';
+import { StreamOrigin } from './stream-bytes.ts';
+
+/** One capture: a path, `-` for standard input, a stream of its bytes, or its bytes. */
+export type SingleSource = string | Readable | Uint8Array;
+
+/** One capture, or several that are read as one, in the order given. */
+export type SourceInput = SingleSource | readonly SingleSource[];
+
+const EXPECTED = "a path, '-', a Readable, a Uint8Array or a list of these";
+
+function originOf(source: unknown): ByteOrigin {
+  if (source === '-' || source === '/dev/stdin') return new StdinOrigin(source);
+  if (typeof source === 'string' && source !== '') return new FileOrigin(source);
+  if (source instanceof Uint8Array) return new MemoryOrigin(source);
+  if (source instanceof Readable) return new StreamOrigin(source);
+  const received = typeof source === 'string' ? 'an empty path' : source === null ? 'null' : `a ${typeof source}`;
+  throw new NfstreamError('INVALID_OPTION', `expected ${EXPECTED} for source and received ${received}`);
+}
+
+/**
+ * The packets of `source`. Throws INVALID_OPTION where that is nothing a capture can come from; whether it is there
+ * and a capture turns out when it is opened and read. The source destroys a Readable that it was given when it is
+ * closed; a Uint8Array is read in place and must not change meanwhile.
+ */
+export function openSource(source: SourceInput, options: CaptureSourceOptions = {}): PacketSource {
+  const inputs: readonly unknown[] = Array.isArray(source) ? source : [source];
+  if (inputs.length === 0) {
+    throw new NfstreamError('INVALID_OPTION', `expected ${EXPECTED} for source and received an empty list`);
+  }
+  const parts = inputs.map((input) => new CaptureSource(originOf(input), options));
+  return parts.length === 1 ? parts[0] : new SourceList(parts);
+}
