@@ -1,0 +1,140 @@
+// THE flag table: every option of the command line, listed once. The parser, the help text and the names in error
+// messages come from it; docs/cli.md is compared with it by a test.
+import type { StreamerOptions } from '../options.ts';
+
+export interface Flag {
+  readonly name: string;
+  readonly short?: string;
+  /** Stands for the value in the help; a flag without it takes none. */
+  readonly value?: string;
+  /** The Streamer option that it sets. */
+  readonly option?: keyof StreamerOptions;
+  /** Whether the option takes a number. */
+  readonly isNumber?: true;
+  /** What the option becomes where the flag takes no value. */
+  readonly sets?: boolean;
+  /** One or two lines for the help. */
+  readonly meaning: readonly string[];
+}
+
+export interface FlagGroup {
+  readonly title: string;
+  readonly flags: readonly Flag[];
+}
+
+export const METER_FLAGS: readonly FlagGroup[] = [
+  {
+    title: 'Output',
+    flags: [
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        meaning: ['write flows to FILE; format by its ending:', '.jsonl .ndjson .json .csv; - is standard output'],
+      },
+      { name: 'format', value: 'FORMAT', meaning: ['json (JSON Lines, default) or csv'] },
+      {
+        name: 'summary',
+        meaning: ['print a table of applications and talkers;', 'without -o and --format instead of flows'],
+      },
+      {
+        name: 'stats',
+        value: 'FILE',
+        meaning: ['write the counters as JSON: packets read,', 'metered, skipped; - is standard error'],
+      },
+    ],
+  },
+  {
+    title: 'Metering',
+    flags: [
+      {
+        name: 'active-timeout',
+        value: 'SECONDS',
+        option: 'activeTimeout',
+        isNumber: true,
+        meaning: ['a flow is cut when it lasted this long (60)'],
+      },
+      {
+        name: 'inactive-timeout',
+        value: 'SECONDS',
+        option: 'inactiveTimeout',
+        isNumber: true,
+        meaning: ['a flow ends when nothing came for this long (30)'],
+      },
+      {
+        name: 'filter',
+        value: 'FILTER',
+        option: 'bpfFilter',
+        meaning: ['meter only what a libpcap filter accepts,', "for example 'tcp port 443'"],
+      },
+      {
+        name: 'fragments',
+        value: 'HOW',
+        option: 'fragments',
+        meaning: ['assign later fragments to their flow (default)', 'or ignore them'],
+      },
+      {
+        name: 'no-decode-tunnels',
+        option: 'decodeTunnels',
+        sets: false,
+        meaning: ['meter tunnels, not what they carry'],
+      },
+      {
+        name: 'snaplen',
+        value: 'BYTES',
+        option: 'snaplen',
+        isNumber: true,
+        meaning: ['look at the first BYTES of a frame only (65535)'],
+      },
+      {
+        name: 'capacity',
+        value: 'FLOWS',
+        option: 'capacity',
+        isNumber: true,
+        meaning: ['live flows at most (524288)'],
+      },
+      {
+        name: 'on-capacity',
+        value: 'HOW',
+        option: 'onCapacity',
+        meaning: ['drop the least recently used flow (default)', 'or export it'],
+      },
+    ],
+  },
+  {
+    title: 'Applications',
+    flags: [
+      { name: 'no-ndpi', option: 'enableNdpi', sets: false, meaning: ['no application labels, no native code'] },
+      {
+        name: 'dissections',
+        value: 'PACKETS',
+        option: 'dissections',
+        isNumber: true,
+        meaning: ['packets of a flow that nDPI sees at most (20)'],
+      },
+    ],
+  },
+];
+
+const QUIET: Flag = { name: 'quiet', short: 'q', meaning: ['no progress and no warnings; errors still print'] };
+const DEBUG: Flag = { name: 'debug', meaning: ['print the stack of an error'] };
+const HELP: Flag = { name: 'help', short: 'h', meaning: ['print this help'] };
+const VERSION: Flag = { name: 'version', short: 'v', meaning: ['print the version'] };
+
+export const RUN_FLAGS: readonly FlagGroup[] = [{ title: 'Other', flags: [QUIET, DEBUG, HELP, VERSION] }];
+
+export const DOCTOR_FLAGS: readonly FlagGroup[] = [
+  { title: 'Options', flags: [{ name: 'json', meaning: ['print the report as JSON'] }, DEBUG, HELP] },
+];
+
+export const BUILD_NATIVE_FLAGS: readonly FlagGroup[] = [
+  {
+    title: 'Options',
+    flags: [
+      { name: 'only', value: 'ADDON', meaning: ['build only ndpi or capture'] },
+      { name: 'force', meaning: ['compile although nothing changed'] },
+      DEBUG,
+      HELP,
+    ],
+  },
+];

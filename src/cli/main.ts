@@ -1,0 +1,106 @@
+// The command line: which command, its flags, its exit code. Each command's code is loaded when it is run, so that
+// --version and --help answer at once.
+import { readFileSync } from 'node:fs';
+import { openOutput } from '../sink/output.ts';
+import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
+import { COMMANDS, type Command, commandHelp, mainHelp, USAGE } from './help.ts';
+import { parseFlags, usage } from './parse-flags.ts';
+import { errorText, exitCodeOf, isReaderGone, printError } from './report-error.ts';
+
+/** Runs `nfstream ARGS...` and resolves with the exit code. Never rejects: errors are printed. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await run(args);
+  } catch (error) {
+    if (isReaderGone(error)) return 0;
+    const { NFSTREAM_DEBUG } = process.env;
+    const hasStack = args.includes('--debug') || (NFSTREAM_DEBUG !== undefined && !/^0?$/.test(NFSTREAM_DEBUG));
+    printError(errorText(error, hasStack));
+    return exitCodeOf(error);
+  }
+}
+
+function run(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  switch (first) {
+    case 'doctor':
+      return doctor(rest);
+    case 'build-native':
+      return buildNative(rest);
+    case 'help':
+      return help(rest);
+    default:
+      return meter(args);
+  }
+}
+
+async function meter(args: readonly string[]): Promise<number> {
+  if (args.length === 0) {
+    printError(USAGE);
+    return 2;
+  }
+  const parsed = parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]);
+  if (parsed.values.has('help')) return print(mainHelp());
+  if (parsed.values.has('version')) return print(`nfstream ${version()}\n`);
+  const { meterArguments } = await import('./meter-arguments.ts');
+  const run = await import('./meter.ts');
+  return run.meter(meterArguments(parsed));
+}
+
+async function doctor(args: readonly string[]): Promise<number> {
+  const { values, operands } = parseFlags(args, DOCTOR_FLAGS);
+  if (values.has('help')) return print(commandHelp('doctor'));
+  refuseOperands('doctor', operands);
+  const { doctor, formatDoctor } = await import('./doctor.ts');
+  const report = await doctor();
+  await print(values.has('json') ? `${JSON.stringify(report, null, 2)}\n` : formatDoctor(report));
+  return report.ok ? 0 : 1;
+}
+
+async function buildNative(args: readonly string[]): Promise<number> {
+  const { values, operands } = parseFlags(args, BUILD_NATIVE_FLAGS);
+  if (values.has('help')) return print(commandHelp('build-native'));
+  refuseOperands('build-native', operands);
+  const { ADDON_NAMES } = await import('../native/addon.ts');
+  const only = values.get('only');
+  const names = ADDON_NAMES.filter((name) => only === undefined || name === only);
+  if (names.length === 0) {
+    throw usage(`Expected ${ADDON_NAMES.join(' or ')} for --only but received ${JSON.stringify(only)}`);
+  }
+  const build = await import('../native/build.ts');
+  const output = await openOutput('-');
+  const log = (line: string) => void output.append(`${line}\n`);
+  try {
+    await build.buildNative({ only: names, force: values.has('force'), log });
+  } finally {
+    await output.close();
+  }
+  return 0;
+}
+
+async function help(args: readonly string[]): Promise<number> {
+  const [topic] = args;
+  if (topic === undefined) return print(mainHelp());
+  if (args.length === 1 && (COMMANDS as readonly string[]).includes(topic)) return print(commandHelp(topic as Command));
+  throw usage(`Expected ${COMMANDS.join(', ')} or nothing for help but received ${JSON.stringify(args.join(' '))}`);
+}
+
+function refuseOperands(command: Command, operands: readonly string[]): void {
+  if (operands.length === 0) return;
+  throw usage(
+    `Expected only options for ${command} but received ${JSON.stringify(operands[0])}; ` +
+      `a capture file of that name is ./${command}`,
+  );
+}
+
+async function print(text: string): Promise<number> {
+  const output = await openOutput('-');
+  await output.append(text);
+  await output.close();
+  return 0;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,94 @@
+// Parsed flags into what a run needs: the Streamer's options, where flows go and in which format, what else to print.
+import { NfstreamError } from '../errors.ts';
+import type { StreamerOptions } from '../options.ts';
+import { METER_FLAGS } from './flags.ts';
+import { type ParsedFlags, usage } from './parse-flags.ts';
+
+export const FORMATS = ['json', 'csv'] as const;
+export type Format = (typeof FORMATS)[number];
+
+export interface MeterArguments {
+  readonly sources: readonly string[];
+  readonly options: StreamerOptions;
+  /** Where flows go; null when only the summary is asked for. */
+  readonly flows: { readonly target: string; readonly format: Format } | null;
+  /** Where the summary goes; null for none. */
+  readonly summary: 'stdout' | 'stderr' | null;
+  /** Target of the counters, `/dev/stderr` for standard error; null for none. */
+  readonly stats: string | null;
+  readonly isQuiet: boolean;
+}
+
+/** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `renameOption`. */
+export function meterArguments({ values, operands }: ParsedFlags): MeterArguments {
+  if (operands.length === 0) throw usage('Expected SOURCE, a capture file or -, but received none; see --help');
+  const empty = operands.indexOf('');
+  if (empty >= 0) throw usage('Expected a capture file or - for SOURCE but received ""');
+  const text = (name: string) => values.get(name) as string | undefined;
+  const output = text('output');
+  const format = formatOf(text('format'), output);
+  const hasFlows = !values.has('summary') || output !== undefined || values.has('format');
+  const target = output === undefined || output === '/dev/stdout' ? '-' : output;
+  const stats = text('stats');
+  if (stats !== undefined && stats !== '-' && stats === output) {
+    throw usage(`Expected another file for --stats than for --output but received ${JSON.stringify(stats)} for both`);
+  }
+  return {
+    sources: operands,
+    options: streamerOptions(values, operands),
+    flows: hasFlows ? { target, format } : null,
+    summary: values.has('summary') ? (hasFlows && target === '-' ? 'stderr' : 'stdout') : null,
+    stats: stats === '-' ? '/dev/stderr' : (stats ?? null),
+    isQuiet: values.has('quiet'),
+  };
+}
+
+const FORMAT_OF_ENDING: Readonly<Record<string, Format>> = {
+  '.jsonl': 'json',
+  '.ndjson': 'json',
+  '.json': 'json',
+  '.csv': 'csv',
+};
+
+function formatOf(format: string | undefined, output: string | undefined): Format {
+  if (format !== undefined) {
+    if ((FORMATS as readonly string[]).includes(format)) return format as Format;
+    throw usage(`Expected json or csv for --format but received ${JSON.stringify(format)}`);
+  }
+  // Standard output, devices and names without an ending get JSON Lines.
+  const ending = /[^./\\](\.[^./\\]+)$/.exec(output ?? '')?.[1];
+  if (ending === undefined) return 'json';
+  const known = FORMAT_OF_ENDING[ending.toLowerCase()];
+  if (known !== undefined) return known;
+  throw usage(
+    `Expected a name ending in ${Object.keys(FORMAT_OF_ENDING).join(' ')}, or --format, for --output ` +
+      `but received ${JSON.stringify(output)}`,
+  );
+}
+
+function streamerOptions(values: ParsedFlags['values'], operands: readonly string[]): StreamerOptions {
+  const options: Record<string, unknown> = { source: operands, handleSigint: false };
+  for (const { name, option, isNumber, sets } of METER_FLAGS.flatMap((group) => group.flags)) {
+    const value = values.get(name);
+    if (option === undefined || value === undefined) continue;
+    if (sets !== undefined) options[option] = sets;
+    else options[option] = isNumber ? plainNumber(value as string) : value;
+  }
+  return options as unknown as StreamerOptions;
+}
+
+/** Plain decimals only: `1e3`, `0x10` and ` 5` stay text, which the Streamer refuses with the range that it takes. */
+function plainNumber(text: string): number | string {
+  return /^-?\d+(\.\d+)?$/.test(text) || text === 'Infinity' ? Number(text) : text;
+}
+
+/** The Streamer names its option in a message; whoever typed the flag looks for the flag. */
+export function renameOption(error: unknown): unknown {
+  if (!(error instanceof NfstreamError) || error.code !== 'INVALID_OPTION') return error;
+  const flag = METER_FLAGS.flatMap((group) => group.flags).find(({ option }) =>
+    error.message.includes(` for ${option} but received`),
+  );
+  if (flag === undefined) return error;
+  const message = error.message.replace(` for ${flag.option} but`, ` for --${flag.name} but`);
+  return new NfstreamError(error.code, message, { cause: error });
+}

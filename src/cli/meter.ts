@@ -1,0 +1,151 @@
+// One run of the main job: a Streamer's flows into a sink, a summary or both, the counters into a file; signals, progress
+// and warnings on the side.
+//
+// Whatever ends the run, in this order: flows so far are written out and their file gets its name (it is dropped where
+// the run failed, unless only the input is damaged), then the summary, then the counters, then the error.
+import { basename } from 'node:path';
+import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
+import { CsvSink } from '../sink/csv.ts';
+import { JsonLinesSink } from '../sink/json-lines.ts';
+import { type Output, openOutput } from '../sink/output.ts';
+import type { Sink } from '../sink/sink.ts';
+import { Streamer } from '../streamer.ts';
+import { type MeterArguments, renameOption } from './meter-arguments.ts';
+import { Progress } from './progress.ts';
+import { refuseToOverwriteSources } from './refuse-overwriting.ts';
+import { exitCodeOf, isReaderGone, printError } from './report-error.ts';
+import { SignalWatch } from './signals.ts';
+import { Summary } from './summary.ts';
+import { summaryTable } from './summary-table.ts';
+import { printable, terminalOf } from './terminal.ts';
+
+/** Exit code of damaged input: what was read before the damage is good. */
+const DAMAGED = 3;
+
+interface Outputs {
+  readonly sink: Sink | null;
+  readonly stats: Output | null;
+  /** Removes what is not finished. */
+  unlink(): void;
+}
+
+/**
+ * Meters the sources and resolves with the exit code: 0, or 128 and a signal's number. Rejects with what went wrong
+ * after everything that could be written was written.
+ */
+export async function meter(args: MeterArguments): Promise<number> {
+  const streamer = newStreamer(args);
+  await refuseToOverwriteSources(args);
+  const { sink, stats, unlink } = await openOutputs(args);
+  const summary = args.summary === null ? null : new Summary(hasNdpi(args));
+  const signals = new SignalWatch(() => streamer.stop(), unlink);
+  const progress = showsProgress(args) ? new Progress(streamer, terminalOf('stderr'), printError) : null;
+  const stopWarnings = printWarnings(args.isQuiet, progress);
+
+  const failures: unknown[] = [];
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await attempt(() => writeFlows(streamer, sink, summary));
+  progress?.stop();
+  const isGood = failures.every((failure) => exitCodeOf(failure) === DAMAGED);
+  if (sink !== null) await attempt(() => (isGood ? sink.close() : sink.abandon()));
+  if (summary !== null && isGood) await attempt(() => printSummary(args, summary, streamer));
+  if (stats !== null) await attempt(() => writeStats(stats, streamer));
+  stopWarnings();
+  signals.close();
+  unlink();
+
+  const real = failures.filter((failure) => !isReaderGone(failure));
+  const worst = real.find((failure) => exitCodeOf(failure) !== DAMAGED) ?? real[0];
+  if (worst !== undefined) throw worst;
+  return signals.exitCode ?? 0;
+}
+
+function newStreamer(args: MeterArguments): Streamer {
+  try {
+    return new Streamer(args.options);
+  } catch (error) {
+    throw renameOption(error);
+  }
+}
+
+function hasNdpi({ options }: MeterArguments): boolean {
+  return options.enableNdpi !== false;
+}
+
+async function openOutputs(args: MeterArguments): Promise<Outputs> {
+  const opened: Output[] = [];
+  const unlink = () => {
+    for (const output of opened) output.unlink();
+  };
+  const open = async (target: string): Promise<Output> => {
+    const output = await openOutput(target);
+    opened.push(output);
+    return output;
+  };
+  try {
+    const flows = args.flows === null ? null : await open(args.flows.target);
+    const stats = args.stats === null ? null : await open(args.stats);
+    return { sink: flows === null ? null : sinkOf(args, flows), stats, unlink };
+  } catch (error) {
+    unlink();
+    throw error;
+  }
+}
+
+function sinkOf(args: MeterArguments, output: Output): Sink {
+  if (args.flows?.format !== 'csv') return new JsonLinesSink(output);
+  return new CsvSink(output, { metrics: hasNdpi(args) ? NDPI_FIELDS.map(({ name }) => name) : [] });
+}
+
+async function writeFlows(streamer: Streamer, sink: Sink | null, summary: Summary | null): Promise<void> {
+  for await (const batch of streamer.batches()) {
+    summary?.add(batch);
+    const wait = sink?.write(batch);
+    if (wait !== undefined) await wait;
+  }
+}
+
+/** Not on a terminal that the rows themselves fill. */
+function showsProgress({ flows, isQuiet }: MeterArguments): boolean {
+  const { TERM } = process.env;
+  if (isQuiet || TERM === 'dumb' || !terminalOf('stderr').isTerminal) return false;
+  return flows?.target !== '-' || !terminalOf('stdout').isTerminal;
+}
+
+/** The Streamer's warnings as lines of ours. Returns what ends it. */
+function printWarnings(isQuiet: boolean, progress: Progress | null): () => void {
+  const listener = (warning: Error) => {
+    if (isQuiet || warning.name !== 'NfstreamWarning') return;
+    progress?.hide();
+    printError(`nfstream: warning: ${printable(warning.message)}\n`);
+  };
+  // Without its own listener Node.js prints nothing.
+  process.removeAllListeners('warning');
+  process.on('warning', listener);
+  return () => process.off('warning', listener);
+}
+
+async function printSummary(args: MeterArguments, summary: Summary, streamer: Streamer): Promise<void> {
+  const place = args.summary ?? 'stdout';
+  const text = summaryTable(titleOf(args.sources), summary, streamer.stats, terminalOf(place));
+  const output = await openOutput(`/dev/${place}`);
+  await output.append(text);
+  await output.close();
+}
+
+function titleOf(sources: readonly string[]): string {
+  const [first] = sources;
+  const name = first === '-' ? 'standard input' : basename(first);
+  return sources.length === 1 ? name : `${name} and ${sources.length - 1} more`;
+}
+
+async function writeStats(output: Output, streamer: Streamer): Promise<void> {
+  await output.append(`${JSON.stringify(streamer.stats, null, 2)}\n`);
+  await output.close();
+}

@@ -1,0 +1,23 @@
+// The contract of a sink: finished flows in, rows out, in the order in which the flows ended.
+//
+// A sink knows the schema and the flows, nothing of where they came from. Where its bytes go is an Output's business
+// (output.ts). Memory is bounded: a batch becomes text while `write` runs and is not kept, and text that the output
+// can't take yet holds the caller up.
+import type { FlowBatch } from '../flow/flow-batch.ts';
+
+export interface Sink {
+  /** Flows written so far. */
+  readonly rows: number;
+
+  /**
+   * Adds a batch's flows; they are read before this returns. When it returns a promise, wait for it before the next
+   * call: the output is behind. Throws or rejects with OUTPUT_FAILED.
+   */
+  write(batch: FlowBatch): Promise<void> | void;
+
+  /** Writes what is left and finishes the output; a file appears under its name now. Rejects with OUTPUT_FAILED. */
+  close(): Promise<void>;
+
+  /** Gives the output up instead: a file of its own is removed, a pipe or terminal gets the rows so far. */
+  abandon(): Promise<void>;
+}
