@@ -17,7 +17,7 @@
 namespace nfstream {
 
 // What `Process` found. The numbers are part of the addon's interface.
-enum class State : int { kUnknown = 0, kMoreWanted = 1, kComplete = 2 };
+enum class State : int { kUnknown = 0, kMoreWanted = 1, kComplete = 2, kExhausted = 3 };
 
 class Detector {
  public:
@@ -91,9 +91,10 @@ class Detector {
     std::memcpy(packet_.get(), ip, size);
     std::memset(packet_.get() + size, 0, kPadding);
     ndpi_flow_struct* flow = &slot->flow;
+    // Asked before the call: when nDPI has settled, one more call gives its final, unrefined word.
     const bool settled = compat::Settled(*flow, 0);
     slot->last = compat::Process(module_, flow, packet_.get(), size, timeMs, &ndpi_detection_process_packet);
-    if (compat::App(slot->last) == NDPI_PROTOCOL_UNKNOWN) return settled ? State::kComplete : State::kUnknown;
+    if (compat::App(slot->last) == NDPI_PROTOCOL_UNKNOWN) return settled ? State::kExhausted : State::kUnknown;
     return settled || !compat::ExtraPossible(module_, flow, 0) ? State::kComplete : State::kMoreWanted;
   }
 
