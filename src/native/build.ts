@@ -140,8 +140,8 @@ function compileFlags(name: AddonName, linkage: Linkage, options: BuildOptions):
   ];
 }
 
-/** The first that runs of $CXX, c++, g++, clang++. */
-async function findCompiler(): Promise<Compiler> {
+/** The first that runs of $CXX, c++, g++, clang++. Rejects with NATIVE_BUILD_FAILED and what to install. */
+export async function findCompiler(): Promise<Compiler> {
   const { CXX } = process.env;
   const fromEnvironment = CXX?.trim();
   const candidates = fromEnvironment ? [fromEnvironment] : ['c++', 'g++', 'clang++'];
