@@ -16,6 +16,7 @@ import {
   type NdpiDetector,
 } from '../native/ndpi.ts';
 import { NFStreamClassifier } from './classifier.ts';
+import type { NdpiMetrics } from './ndpi-fields.ts';
 import { NdpiNames } from './ndpi-names.ts';
 import type { Packet } from './packet.ts';
 
@@ -117,9 +118,8 @@ export class NdpiClassifier extends NFStreamClassifier {
   #write(flow: Flow, dissection: Dissection): void {
     const { handle } = dissection;
     dissection.handle = DONE;
-    const metrics = this.#names!.metrics(this.#detector!.result(handle));
+    this.#names!.write(this.#detector!.result(handle), flow.metrics as NdpiMetrics);
     this.#detector!.free(handle);
-    Object.assign(flow.metrics, metrics);
   }
 }
 
