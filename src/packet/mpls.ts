@@ -4,8 +4,9 @@
 //   |               label (20)              | TC  |S|      TTL      |
 //   ... until S (bottom of stack) is set
 //
-// Specification: RFC 3032; RFC 4385 section 3 (the first four bits tell IP from a pseudowire control word, 0). What is
-// not IP is tried as an Ethernet pseudowire (RFC 4448), with and without control word, and taken if IP is inside.
+// Specification: RFC 3032; RFC 4385 section 3 (the first four bits tell IP from a pseudowire). What is not an
+// IP packet that fits is tried as an Ethernet pseudowire (RFC 4448), with and without control word, and taken if IP is
+// inside.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled } from './decode-state.ts';
 import { decodeInnerEthernet } from './ether-type.ts';
@@ -15,6 +16,8 @@ import { SKIP_NOT_IP, SKIP_SHORT_HEADER } from './packet-columns.ts';
 
 const LABEL_BYTES = 4;
 const CONTROL_WORD_BYTES = 4;
+/** Four zero bits and twelve reserved ones (RFC 4448 section 4.6), then a sequence number. */
+const CONTROL_WORD_START = 0;
 const BOTTOM_OF_STACK = 0x01;
 /** Deeper stacks than any in use; bounds the work for a crafted frame. */
 const MAX_LABELS = 32;
@@ -33,9 +36,12 @@ export function decodeMpls(state: DecodeState, at: number, end: number): number 
   const vlan = state.vlan;
   const nibble = view.getUint8(payloadAt) >> 4;
   let ipStatus: number = SKIP_NOT_IP;
-  if (nibble === 4) ipStatus = decodeIpv4(state, payloadAt, end);
-  else if (nibble === 6) ipStatus = decodeIpv6(state, payloadAt, end);
-  else if (nibble === 0) {
+  if (nibble === 4 || nibble === 6) {
+    // Deeper means stricter about lengths: a MAC address may begin with these bits as well.
+    state.depth++;
+    ipStatus = nibble === 4 ? decodeIpv4(state, payloadAt, end) : decodeIpv6(state, payloadAt, end);
+    state.depth--;
+  } else if (end - payloadAt >= CONTROL_WORD_BYTES && view.getUint16(payloadAt) === CONTROL_WORD_START) {
     const status = decodeInnerEthernet(state, payloadAt + CONTROL_WORD_BYTES, end);
     if (isSettled(status)) return status;
     state.vlan = vlan;
