@@ -30,7 +30,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         name: 'output',
         short: 'o',
         value: 'FILE',
-        meaning: ['write flows to FILE; format by its ending:', '.jsonl .ndjson .json .csv; - is standard output'],
+        meaning: ['write flows to FILE (- is standard output);', 'format by ending: .jsonl .ndjson .json .csv'],
       },
       { name: 'format', value: 'FORMAT', meaning: ['json (JSON Lines, default) or csv'] },
       {
@@ -52,14 +52,14 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         value: 'SECONDS',
         option: 'activeTimeout',
         isNumber: true,
-        meaning: ['a flow is cut when it lasted this long (60)'],
+        meaning: ['a flow is cut when it lasts longer (60)'],
       },
       {
         name: 'inactive-timeout',
         value: 'SECONDS',
         option: 'inactiveTimeout',
         isNumber: true,
-        meaning: ['a flow ends when nothing came for this long (30)'],
+        meaning: ['a flow ends after such a silence (30)'],
       },
       {
         name: 'filter',
@@ -84,7 +84,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         value: 'BYTES',
         option: 'snaplen',
         isNumber: true,
-        meaning: ['look at the first BYTES of a frame only (65535)'],
+        meaning: ['look at the begin of a frame only (65535)'],
       },
       {
         name: 'capacity',
@@ -116,7 +116,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
   },
 ];
 
-const QUIET: Flag = { name: 'quiet', short: 'q', meaning: ['no progress and no warnings; errors still print'] };
+const QUIET: Flag = { name: 'quiet', short: 'q', meaning: ['no progress, no warnings; errors still print'] };
 const DEBUG: Flag = { name: 'debug', meaning: ['print the stack of an error'] };
 const HELP: Flag = { name: 'help', short: 'h', meaning: ['print this help'] };
 const VERSION: Flag = { name: 'version', short: 'v', meaning: ['print the version'] };

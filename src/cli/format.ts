@@ -20,8 +20,9 @@ export function formatUnit(value: number, unit: string): string {
   return `${scaled.toFixed(digits)} ${PREFIXES[prefix]}${unit}`;
 }
 
-/** The two biggest units: `0.42 s`, `12.3 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
+/** The two biggest units: `420 ms`, `1.25 s`, `12.3 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -12,15 +12,17 @@ const INDENT = 2;
 const GAP = 2;
 const MOST_BAR = 32;
 const LEAST_BAR = 4;
+const LEAST_NAME = 8;
 
 /** All lines, with a line end after each. */
 export function summaryTable(title: string, summary: Summary, stats: StreamerStats, terminal: Terminal): string {
   const lines = ['', ...heading(title, summary, terminal)];
   if (summary.flows > 0) {
     const label = summary.hasApplications ? 'Applications' : 'Protocols and ports';
-    const applications = table(label, ['flows', 'packets', 'bytes'], summary.applications, summary.bytes, terminal);
-    const talkers = table('Talkers', ['flows', 'sent', 'received'], summary.talkers, summary.bytes, terminal);
-    lines.push('', ...applications, '', ...talkers);
+    const applications = tableOf(label, ['flows', 'packets', 'bytes'], summary.applications, summary.bytes);
+    const talkers = tableOf('Talkers', ['flows', 'sent', 'received'], summary.talkers, summary.bytes);
+    const grid = gridOf([applications, talkers], terminal);
+    lines.push('', ...tableLines(applications, grid, terminal), '', ...tableLines(talkers, grid, terminal));
   }
   const remarks = [...skipped(stats), ...dropped(stats), ...inexact(summary)];
   if (remarks.length > 0) lines.push('', ...remarks.map((remark) => styled(terminal, 'dim', remark)));
@@ -38,10 +40,11 @@ function heading(title: string, summary: Summary, terminal: Terminal): string[] 
     [formatCount(flows), flows === 1 ? 'flow' : 'flows'],
     [formatCount(packets), packets === 1 ? 'packet' : 'packets'],
     splitUnit(formatUnit(bytes, 'B')),
-    splitUnit(formatDuration(seconds)),
+    [formatDuration(seconds), ''],
   ];
-  if (seconds > 0) figures.push(splitUnit(formatUnit((bytes * 8) / seconds, 'bit/s')));
-  const totals = figures.map(([figure, unit]) => `${styled(terminal, 'bold', figure)} ${unit}`);
+  const bitsPerSecond = (bytes * 8) / seconds;
+  if (bitsPerSecond >= 1 && seconds > 0) figures.push(splitUnit(formatUnit(bitsPerSecond, 'bit/s')));
+  const totals = figures.map(([figure, unit]) => `${styled(terminal, 'bold', figure)} ${unit}`.trimEnd());
   return [`${name}${when}`, '', totals.join('    ')];
 }
 
@@ -67,43 +70,60 @@ const FIGURES: Readonly<Record<Figure, (tally: Tally) => string>> = {
   received: ({ receivedBytes }) => formatUnit(receivedBytes, 'B'),
 };
 
-function table(
-  title: string,
-  figures: readonly Figure[],
-  counter: TopCounter,
-  totalBytes: number,
-  terminal: Terminal,
-): string[] {
-  const shareOf = (bytes: number) => (totalBytes === 0 ? 0 : bytes / totalBytes);
+interface Table {
+  readonly title: string;
+  readonly figures: readonly Figure[];
+  readonly rows: readonly Row[];
+  /** Below the rows; '' for nothing. */
+  readonly more: string;
+}
+
+function tableOf(title: string, figures: readonly Figure[], counter: TopCounter, totalBytes: number): Table {
   const tallies = counter.top(ROWS);
-  const rows: Row[] = tallies.map((tally) => {
-    const share = shareOf(bytesOf(tally));
+  const rows = tallies.map((tally) => {
+    const share = totalBytes === 0 ? 0 : bytesOf(tally) / totalBytes;
     return { name: printable(tally.key), share, cells: [formatShare(share), ...figures.map((f) => FIGURES[f](tally))] };
   });
-  const more = counter.size - tallies.length;
-  const names = ['', ...figures];
-  const widths = names.map((name, i) => Math.max(name.length, ...rows.map(({ cells }) => cells[i].length)));
+  const count = counter.size - tallies.length;
+  const more = count === 0 ? '' : `and ${counter.missed > 0 ? 'more than ' : ''}${formatCount(count)} more`;
+  return { title, figures, rows, more };
+}
+
+/** One grid for all tables, so that their columns stand below each other. */
+interface Grid {
+  readonly name: number;
+  /** 0 where there is no room for bars. */
+  readonly bar: number;
+  /** The share, then the figures. */
+  readonly cells: readonly number[];
+}
+
+function gridOf(tables: readonly Table[], terminal: Terminal): Grid {
+  const headed = tables.flatMap(({ figures, rows }) => [['', ...figures], ...rows.map(({ cells }) => cells)]);
+  const cells = headed[0].map((_, i) => Math.max(...headed.map((row) => row[i].length)));
   const width = Math.min(terminal.columns, MOST_COLUMNS) - INDENT;
-  const room = width - widths.reduce((sum, cell) => sum + GAP + cell, 0);
-  const nameWidth = Math.min(Math.max(title.length, ...rows.map(({ name }) => name.length)), Math.max(room, 8));
-  const left = room - nameWidth - GAP;
-  const barWidth = left < LEAST_BAR ? 0 : Math.min(left, MOST_BAR);
-  const most = Math.max(...rows.map(({ share }) => share));
+  const room = width - cells.reduce((sum, cell) => sum + GAP + cell, 0);
+  const names = tables.flatMap(({ title, rows }) => [title, ...rows.map(({ name }) => name)]);
+  const name = Math.min(Math.max(...names.map((text) => text.length)), Math.max(room, LEAST_NAME));
+  const left = room - name - GAP;
+  return { name, bar: left < LEAST_BAR ? 0 : Math.min(left, MOST_BAR), cells };
+}
+
+function tableLines({ title, figures, rows, more }: Table, grid: Grid, terminal: Terminal): string[] {
   const line = (name: string, barText: string, cells: readonly string[]) => {
-    const parts = [toWidth(name, nameWidth, terminal)];
-    if (barWidth > 0) parts.push(styled(terminal, 'cyan', barText) + ' '.repeat(barWidth - barText.length));
-    parts.push(...cells.map((cell, i) => cell.padStart(widths[i])));
+    const parts = [toWidth(name, grid.name, terminal)];
+    if (grid.bar > 0) parts.push(styled(terminal, 'cyan', barText) + ' '.repeat(grid.bar - barText.length));
+    parts.push(...cells.map((cell, i) => cell.padStart(grid.cells[i])));
     return parts.join(' '.repeat(GAP));
   };
-  const ruleWidth = nameWidth + (barWidth > 0 ? GAP + barWidth : 0) + width - room;
-  const rule = (terminal.hasUnicode ? '─' : '-').repeat(ruleWidth);
+  const head = line(title, '', ['', ...figures]);
+  const most = Math.max(...rows.map(({ share }) => share));
   const lines = [
-    styled(terminal, 'bold', line(title, '', names)),
-    styled(terminal, 'dim', rule),
-    ...rows.map(({ name, share, cells }) => line(name, bar(terminal, most === 0 ? 0 : share / most, barWidth), cells)),
+    styled(terminal, 'bold', head),
+    styled(terminal, 'dim', (terminal.hasUnicode ? '─' : '-').repeat(head.length)),
+    ...rows.map(({ name, share, cells }) => line(name, bar(terminal, most > 0 ? share / most : 0, grid.bar), cells)),
   ];
-  if (more > 0)
-    lines.push(styled(terminal, 'dim', `and ${counter.missed > 0 ? 'more than ' : ''}${formatCount(more)} more`));
+  if (more !== '') lines.push(styled(terminal, 'dim', more));
   return lines;
 }
 

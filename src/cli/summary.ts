@@ -38,7 +38,7 @@ export class Summary {
       const { application_name } = flow.metrics;
       const label = this.hasApplications
         ? String(application_name ?? 'Unknown')
-        : serviceOf(flow.ip_protocol, flow.dst_port);
+        : serviceOf(flow.ip_protocol, flow.src_port, flow.dst_port);
       this.applications.add(label, packets, forth, back);
       const { ip_src, ip_dst } = flow;
       this.talkers.add(ip_src, packets, forth, back);
@@ -71,8 +71,9 @@ const PROTOCOLS: Readonly<Record<number, string>> = {
   136: 'UDP-Lite',
 };
 
-/** `TCP 443`, `ICMP`, `IP protocol 253`: the port is the destination's. */
-function serviceOf(protocol: number, port: number): string {
+/** `TCP 443`, `ICMP`, `IP protocol 253`. Of the two ports the lower one: servers have it, whoever was seen first. */
+function serviceOf(protocol: number, srcPort: number, dstPort: number): string {
   const name = PROTOCOLS[protocol] ?? `IP protocol ${protocol}`;
+  const port = Math.min(srcPort, dstPort);
   return port === 0 ? name : `${name} ${port}`;
 }

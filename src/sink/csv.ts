@@ -2,7 +2,7 @@
 // for each metric. docs/cli.md states the rules; these are the decisions behind them:
 //
 //   line end   LF instead of the RFC's CRLF: cut, awk and diff take CR for data; CSV readers take either.
-//   null       nothing between the commas, while an empty text is "": the way of PostgreSQL and DuckDB.
+//   null       nothing between the commas, while an empty text is "": PostgreSQL tells them apart this way.
 //   quoting    where a separator, quote or control character needs it, and around texts with blanks at an end or a
 //              first character that a spreadsheet could take for a formula. Nothing is put before such a text: the
 //              data stay what they are, and quotes don't disarm a formula either.

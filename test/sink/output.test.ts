@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openOutput } from '../../src/sink/output.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nfstream-output-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+const at = (name: string) => join(folder, name);
+const isRoot = process.getuid?.() === 0;
+
+const failing = (target: string) => openOutput(target).catch((error: unknown) => error);
+
+describe('a file', () => {
+  it('appears whole under its name when it is closed, and not before', async () => {
+    const output = await openOutput(at('flows.csv'));
+    await output.append('x'.repeat(200_000));
+    await output.append('end\n');
+    expect(existsSync(at('flows.csv'))).toBe(false);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.flows\.csv\.\d+-[0-9a-f]{8}\.part$/)]);
+    await output.close();
+    expect(readdirSync(folder)).toEqual(['flows.csv']);
+    expect(readFileSync(at('flows.csv'), 'utf8')).toBe(`${'x'.repeat(200_000)}end\n`);
+  });
+
+  it('keeps the order of many pieces of all sizes', async () => {
+    const output = await openOutput(at('flows'));
+    let expected = '';
+    for (let i = 0; i < 300; i++) {
+      const piece = `${i} é ${'.'.repeat((i * 7919) % 5000)}\n`;
+      expected += piece;
+      await output.append(piece);
+    }
+    await output.close();
+    expect(readFileSync(at('flows'), 'utf8')).toBe(expected);
+  });
+
+  it('replaces the one that is there at the end, with its mode, and through a symbolic link', async () => {
+    writeFileSync(at('old'), 'old');
+    chmodSync(at('old'), 0o640);
+    symlinkSync('old', at('link'));
+    const output = await openOutput(at('link'));
+    await output.append('new');
+    expect(readFileSync(at('old'), 'utf8')).toBe('old');
+    await output.close();
+    expect(readFileSync(at('old'), 'utf8')).toBe('new');
+    expect(statSync(at('old')).mode & 0o777).toBe(0o640);
+    expect(lstatSync(at('link')).isSymbolicLink()).toBe(true);
+  });
+
+  it('leaves nothing behind and the old one alone when it is abandoned', async () => {
+    writeFileSync(at('flows'), 'old');
+    const output = await openOutput(at('flows'));
+    await output.append('x'.repeat(100_000));
+    await output.abandon();
+    expect(readdirSync(folder)).toEqual(['flows']);
+    expect(readFileSync(at('flows'), 'utf8')).toBe('old');
+    const killed = await openOutput(at('flows'));
+    await killed.append('x'.repeat(100_000));
+    killed.unlink();
+    expect(readdirSync(folder)).toEqual(['flows']);
+    await killed.abandon();
+  });
+
+  it('can have the longest name that the file system takes', async () => {
+    const name = `${'é'.repeat(125)}.csv`;
+    const output = await openOutput(at(name));
+    await output.append('x');
+    await output.close();
+    expect(readdirSync(folder)).toEqual([name]);
+  });
+
+  it('turns what UTF-8 cannot hold into U+FFFD', async () => {
+    const output = await openOutput(at('flows'));
+    await output.append('a\ud800b');
+    await output.close();
+    expect(readFileSync(at('flows'), 'utf8')).toBe('a\ufffdb');
+  });
+});
+
+describe('a target that cannot be written', () => {
+  it('is refused by name: no folder, a folder, a file for a folder', async () => {
+    expect(await failing(at('none/flows.csv'))).toMatchObject({
+      code: 'OUTPUT_FAILED',
+      file: at('none/flows.csv'),
+      message: `Opening "${at('none/flows.csv')}" for writing failed: there is no folder "${at('none')}"`,
+    });
+    mkdirSync(at('folder'));
+    expect(await failing(at('folder'))).toMatchObject({ message: expect.stringMatching(/folder" .* it is a folder$/) });
+    writeFileSync(at('file'), '');
+    expect(await failing(at('file/flows'))).toMatchObject({
+      message: expect.stringMatching(/not a directory \(ENOTDIR\)$/),
+    });
+  });
+
+  it.skipIf(isRoot)('is refused by name: no permission (skipped for root, who may write anything)', async () => {
+    mkdirSync(at('closed'), { mode: 0o500 });
+    expect(await failing(at('closed/flows'))).toMatchObject({
+      message: expect.stringMatching(/permission denied \(EACCES\)$/),
+    });
+    writeFileSync(at('read-only'), 'old', { mode: 0o400 });
+    expect(await failing(at('read-only'))).toMatchObject({ code: 'OUTPUT_FAILED' });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('reports a full device from append or close, and stays usable', async () => {
+    const output = await openOutput('/dev/full');
+    await output.append('x'.repeat(100_000));
+    const again = async () => output.append('x'.repeat(100_000));
+    const expected = { code: 'OUTPUT_FAILED', message: 'Writing "/dev/full" failed: no space left on device (ENOSPC)' };
+    await expect(again()).rejects.toMatchObject(expected);
+    await expect(output.close()).rejects.toMatchObject(expected);
+    await output.abandon();
+    const small = await openOutput('/dev/full');
+    await small.append('x');
+    await expect(small.close()).rejects.toMatchObject(expected);
+  });
+});
+
+describe('what is no regular file', () => {
+  it('is written directly: a device', async () => {
+    const output = await openOutput('/dev/null');
+    await output.append('x');
+    await output.close();
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+
+  it('is written directly: a FIFO, whose reader gets rows before the end', async () => {
+    const fifo = at('fifo');
+    const reader = spawn('sh', ['-c', 'mkfifo "$0" && echo ready && exec cat "$0"', fifo]);
+    await new Promise((ready) => reader.stdout.once('data', ready));
+    const output = await openOutput(fifo);
+    const first = new Promise((arrived) => reader.stdout.once('data', (chunk) => arrived(String(chunk))));
+    await output.append('early\n');
+    expect(await first).toBe('early\n');
+    const rest = text(reader.stdout);
+    await output.append('late\n');
+    await output.close();
+    expect(await rest).toBe('late\n');
+    expect(lstatSync(fifo).isFIFO()).toBe(true);
+  });
+
+  it('fails with EPIPE as the cause when its reader has left', async () => {
+    const fifo = at('fifo');
+    const reader = spawn('sh', ['-c', 'mkfifo "$0" && echo ready && exec head -c 1 "$0"', fifo]);
+    await new Promise((ready) => reader.stdout.once('data', ready));
+    const output = await openOutput(fifo);
+    const left = new Promise((exited) => reader.once('exit', exited));
+    await output.append('x'.repeat(70_000));
+    await left;
+    await expect(
+      (async () => {
+        for (let i = 0; i < 10; i++) await output.append('x'.repeat(70_000));
+      })(),
+    ).rejects.toMatchObject({ code: 'OUTPUT_FAILED', cause: { code: 'EPIPE' } });
+    await output.abandon();
+  });
+});
