@@ -4,14 +4,14 @@
 // and members that came or went are read through a test for them, so versions in between (and distributions' patches)
 // need no table. Version macros are used only where a name disappeared.
 //
-// Honest scope: nDPI 4.2 (Debian 12 and 13) is compiled and run by this project's tests. The shapes of later versions
-// were taken from nDPI's own later headers and change log and are checked by compiling against a small imitation of
-// them, not against the real library:
+// Scope: only nDPI 4.2 (Debian 12 and 13) is compiled and run by this project's tests. The shapes of later versions were
+// taken from nDPI's later headers; the code is compiled against a small imitation of them (test/native/imitation), never
+// against the real ones. Roughly, and nothing below depends on the numbers:
 //   4.6   process_packet has an input_info argument; `alpn` became `advertised_alpns`; guess_..._v4 exists
 //   4.10  init takes a global context instead of preferences, finalize returns a status, giveup has no enable_guess
 //   4.12  ndpi_protocol holds the two ids in `.proto`; protocol2name takes that member's type; cipher2str a buffer
-//   5.0   no detection bitmask (everything is on), giveup has no protocol_was_guessed, JA3 of clients is gone,
-//         ndpi_extra_dissection_possible is gone
+//   5.0   no detection bitmask (everything is on), giveup has no protocol_was_guessed (the confidence says it), JA3 of
+//         clients, detected_protocol_stack and ndpi_extra_dissection_possible are gone
 #pragma once
 
 #include <ndpi_api.h>
@@ -101,8 +101,7 @@ ndpi_protocol Process(Module* module, NdpiFlow* flow, const uint8_t* ip, uint16_
   return process(module, flow, ip, length, timeMs, nullptr);
 }
 
-// nDPI's last word, guesses by port and address included. `*guessed` is set to 0 or 1 where nDPI says it; otherwise
-// it is left alone.
+// nDPI's last word, guesses by port and address included; whether it is a guess goes to `*guessed`, 0 or 1.
 inline ndpi_protocol GiveUp(Module* module, NdpiFlow* flow, uint8_t* guessed,
                             ndpi_protocol (*giveup)(Module*, NdpiFlow*, uint8_t, uint8_t*)) {
   return giveup(module, flow, 1, guessed);
@@ -111,9 +110,12 @@ inline ndpi_protocol GiveUp(Module* module, NdpiFlow* flow, uint8_t* guessed,
                             ndpi_protocol (*giveup)(Module*, NdpiFlow*, uint8_t*)) {
   return giveup(module, flow, guessed);
 }
-inline ndpi_protocol GiveUp(Module* module, NdpiFlow* flow, uint8_t*,
+inline ndpi_protocol GiveUp(Module* module, NdpiFlow* flow, uint8_t* guessed,
                             ndpi_protocol (*giveup)(Module*, NdpiFlow*)) {
-  return giveup(module, flow);
+  const ndpi_protocol protocol = giveup(module, flow);
+  *guessed = flow->confidence != NDPI_CONFIDENCE_UNKNOWN && flow->confidence != NDPI_CONFIDENCE_DPI_CACHE &&
+             flow->confidence != NDPI_CONFIDENCE_DPI;
+  return protocol;
 }
 
 // Whether nDPI will never change its mind: no dissector is left, or it has seen all the packets that it looks at.
@@ -153,18 +155,28 @@ auto Guess(M* module, F* flow, uint8_t protocol, uint32_t src, uint16_t sport, u
   return ndpi_guess_undetected_protocol(module, flow, protocol, src, sport, dst, dport);
 }
 
-// --- what a flow's protocols are, innermost first; guards the reading of unions ---
+// --- whether `id` is among a flow's protocols; guards the reading of unions ---
 
-template <class F>
-auto HasProtocol(const F* flow, const ndpi_protocol&, uint16_t id, int)
-    -> decltype(flow->detected_protocol_stack[0] == id) {
-  for (const uint16_t detected : flow->detected_protocol_stack) {
+struct Last {};
+struct Middle : Last {};
+struct First : Middle {};
+
+template <class F, class P>
+auto HasProtocol(const F& flow, const P&, uint16_t id, First) -> decltype(flow.detected_protocol_stack[0] == id) {
+  for (const uint16_t detected : flow.detected_protocol_stack) {
     if (detected == id) return true;
   }
   return false;
 }
-template <class F>
-bool HasProtocol(const F*, const ndpi_protocol& last, uint16_t id, long) {
+template <class F, class P>
+auto HasProtocol(const F&, const P& last, uint16_t id, Middle) -> decltype(last.protocol_stack.protos[0] == id) {
+  for (unsigned i = 0; i < last.protocol_stack.protos_num; i++) {
+    if (last.protocol_stack.protos[i] == id) return true;
+  }
+  return false;
+}
+template <class F, class P>
+bool HasProtocol(const F&, const P& last, uint16_t id, Last) {
   return Master(last) == id || App(last) == id;
 }
 

@@ -90,7 +90,7 @@ class ResultWriter {
 
 inline bool HasAny(const Detector::Slot& slot, std::initializer_list<uint16_t> ids) {
   for (const uint16_t id : ids) {
-    if (compat::HasProtocol(&slot.flow, slot.last, id, 0)) return true;
+    if (compat::HasProtocol(slot.flow, slot.last, id, compat::First())) return true;
   }
   return false;
 }
