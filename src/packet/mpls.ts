@@ -9,9 +9,7 @@
 // inside.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled } from './decode-state.ts';
-import { decodeInnerEthernet } from './ether-type.ts';
-import { decodeIpv4 } from './ipv4.ts';
-import { decodeIpv6 } from './ipv6.ts';
+import { decodeInnerEthernet, decodeIp } from './ether-type.ts';
 import { SKIP_NOT_IP, SKIP_SHORT_HEADER } from './packet-columns.ts';
 
 const LABEL_BYTES = 4;
@@ -34,21 +32,21 @@ export function decodeMpls(state: DecodeState, at: number, end: number): number 
   }
   if (end <= payloadAt) return SKIP_SHORT_HEADER;
   const vlan = state.vlan;
-  const nibble = view.getUint8(payloadAt) >> 4;
-  let ipStatus: number = SKIP_NOT_IP;
-  if (nibble === 4 || nibble === 6) {
-    // Deeper means stricter about lengths: a MAC address may begin with these bits as well.
+  const version = view.getUint8(payloadAt) >> 4;
+  const isIp = version === 4 || version === 6;
+  if (isIp) {
+    // One level deeper means strict about lengths: a MAC address may begin with these bits as well.
     state.depth++;
-    ipStatus = nibble === 4 ? decodeIpv4(state, payloadAt, end) : decodeIpv6(state, payloadAt, end);
+    const status = decodeIp(state, payloadAt, end);
     state.depth--;
+    if (isSettled(status)) return status;
   } else if (end - payloadAt >= CONTROL_WORD_BYTES && view.getUint16(payloadAt) === CONTROL_WORD_START) {
     const status = decodeInnerEthernet(state, payloadAt + CONTROL_WORD_BYTES, end);
     if (isSettled(status)) return status;
     state.vlan = vlan;
   }
-  if (isSettled(ipStatus)) return ipStatus;
   const status = decodeInnerEthernet(state, payloadAt, end);
   if (isSettled(status)) return status;
   state.vlan = vlan;
-  return ipStatus;
+  return isIp ? decodeIp(state, payloadAt, end) : status;
 }
