@@ -51,6 +51,9 @@ const LINK_TYPE_NAMES: ReadonlyMap<number, string> = new Map([
 /** libpcap's optimizer takes up to 0.1 s for a program of this length, and minutes for one ten times as long. */
 const OPTIMIZE_UP_TO = 4096;
 
+/** Of an expression in a message. */
+const SHOWN_CHARACTERS = 200;
+
 const acceptAll: BpfFunction = () => 1;
 
 /** Filters the batches of one capture. */
@@ -156,10 +159,16 @@ export class PacketFilter {
       throw new NfstreamError(
         'INVALID_FILTER',
         `Expected a filter that libpcap compiles for link type ${link} for bpfFilter and received ` +
-          `${JSON.stringify(this.#expression)}: ${program}`,
+          `${quoted(this.#expression)}: ${program}`,
       );
     }
     validateBpf(program);
     return compileBpf(program);
   }
+}
+
+function quoted(expression: string): string {
+  return JSON.stringify(
+    expression.length > SHOWN_CHARACTERS ? `${expression.slice(0, SHOWN_CHARACTERS)}...` : expression,
+  );
 }

@@ -42,6 +42,7 @@ describe.each([
     ['ldb [k]', [{ code: bpf.BPF_LD_B_ABS, k: 7 }, RET_A], 0xfd],
     ['ldb [k], a byte too far', [{ code: bpf.BPF_LD_B_ABS, k: 8 }, RET_A], REJECTED],
     ['ldb [k], huge', [{ code: bpf.BPF_LD_B_ABS, k: 0x80000000 }, RET_A], REJECTED],
+    ['ldb [k], negative, which Linux means something by', [{ code: bpf.BPF_LD_B_ABS, k: -4092 }, RET_A], REJECTED],
     ['ldb [k], at the edge of int32', [{ code: bpf.BPF_LD_B_ABS, k: 0x7fffffff }, RET_A], REJECTED],
     ['ld [x + k]', on(0, 1, { code: bpf.BPF_LD_W_IND, k: 2 }), 0xf314fffe],
     ['ld [x + k], a byte too far', on(0, 1, { code: bpf.BPF_LD_W_IND, k: 4 }), REJECTED],

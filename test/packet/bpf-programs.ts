@@ -33,9 +33,7 @@ const word = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 0xffffffff }) },
 );
 
-const LINUX_ANCILLARY = 0xfffff000;
 const MEMORY_CODES = [bpf.BPF_LD_MEM, bpf.BPF_LDX_MEM, bpf.BPF_ST, bpf.BPF_STX];
-const ABSOLUTE_CODES = [bpf.BPF_LD_W_ABS, bpf.BPF_LD_H_ABS, bpf.BPF_LD_B_ABS, bpf.BPF_LDX_MSH];
 const RETURN_CODES = [bpf.BPF_RET_K, bpf.BPF_RET_A];
 
 const seed = fc.record({
@@ -61,7 +59,6 @@ function repair({ code, k, jt, jf }: Required<Instruction>, left: number): Instr
   if (code === bpf.BPF_JA) return { code, k: k % (left + 1) };
   if (bpf.isBpfConditional(code)) return { code, k, jt: jt % (left + 1), jf: jf % (left + 1) };
   if (MEMORY_CODES.includes(code)) return { code, k: k % bpf.BPF_MEMORY_WORDS };
-  if (ABSOLUTE_CODES.includes(code)) return { code, k: k >= LINUX_ANCILLARY ? k - LINUX_ANCILLARY : k };
   if (code === bpf.BPF_ALU_DIV || code === bpf.BPF_ALU_MOD) return { code, k: Math.max(k, 1) };
   return { code, k };
 }

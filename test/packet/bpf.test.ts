@@ -41,7 +41,6 @@ describe('validateBpf', () => {
     ['a load past the memory', program({ code: BPF_LD_MEM, k: 0xffffffff }, RET), /received 4294967295/],
     ['a division by zero', program({ code: BPF_ALU_DIV }, RET), /a divisor/],
     ['a remainder by zero', program({ code: BPF_ALU_MOD }, RET), /a divisor/],
-    ['a Linux ancillary load', program({ code: BPF_LD_B_ABS, k: -0x1000 + 4 }, RET), /-4092: .*live Linux capture/],
   ])('refuses %s', (_, bad, message) => {
     expect(() => validateBpf(bad)).toThrow(message);
     expect(() => validateBpf(bad)).toThrow(expect.objectContaining({ code: 'INVALID_FILTER' }));
@@ -52,7 +51,7 @@ describe('validateBpf', () => {
     ['the furthest jumps', program({ code: BPF_JEQ, jt: 1, jf: 0 }, RET, RET)],
     ['the last word of memory', program({ code: BPF_ST, k: 15 }, RET)],
     ['a division by X', program({ code: BPF_ALU_DIV | BPF_X }, RET)],
-    ['a huge offset, which no packet has', program({ code: BPF_LD_B_ABS, k: 0x7fffffff }, RET)],
+    ['a huge offset, which no packet has', program({ code: BPF_LD_B_ABS, k: -1 }, RET)],
     ['a huge constant beside X', program({ code: BPF_LD_B_IND, k: -1 }, RET)],
   ])('takes %s', (_, good) => {
     validateBpf(good);
