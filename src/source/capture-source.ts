@@ -20,7 +20,7 @@ import { type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from './
 const CHUNK_BYTES = 1 << 20;
 const HEADROOM_BYTES = 1 << 17;
 /** Bytes after which the event loop gets a turn, even where all of them were there. */
-const TURN_BYTES = 1 << 20;
+const TURN_BYTES = 1 << 19;
 
 /** Bytes and a view over exactly the same bytes. */
 class Slab {

@@ -4,7 +4,7 @@
 //                             block header, 3 bytes little-endian: size 21 bits, type 2 bits, last 1 bit
 //
 // Frames and blocks are walked here and decoded a block at a time, by Node's own zstd where it has one (22.15, 23.8)
-// and else by fzstd. So every whole block before damage is delivered; memory is bounded by the frame's window.
+// and else by fzstd. So every whole block before damage is delivered; memory is bounded by the frame's window (128 MiB).
 import * as zlib from 'node:zlib';
 import { Decompress } from 'fzstd';
 import xxhash from 'xxhash-wasm';
@@ -20,12 +20,18 @@ const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 /** fzstd decides on a frame's header only when it has seen this many bytes. */
 const FZSTD_HEADER_BYTES = 18;
+/** fzstd gets references further back wrong. */
 const FZSTD_WINDOW_BYTES = 2 ** 25;
-const NODE_WINDOW_BYTES = 2 ** 27;
+/** The window descriptor of exactly that. */
+const FZSTD_WINDOW_DESCRIPTOR = 15 << 3;
+/** zstd's own limit where no larger one is asked for. */
+const MAX_WINDOW_BYTES = 2 ** 27;
 
 interface Frame {
   headerBytes: number;
   windowBytes: number;
+  /** Whether the header has a window descriptor; else the window is the whole content. */
+  hasWindow: boolean;
   hasChecksum: boolean;
 }
 
@@ -57,10 +63,8 @@ export async function* decodeZstd(
 
 async function* decodeFrame(input: CompressedInput, useFallback: boolean): DecodedChunks {
   const frame = await readFrameHeader(input);
-  const longest = useFallback ? FZSTD_WINDOW_BYTES : NODE_WINDOW_BYTES;
-  if (frame.windowBytes > longest) {
-    const advice = useFallback && frame.windowBytes <= NODE_WINDOW_BYTES ? '; Node.js 22.15 and later take it' : '';
-    throw new DecodeFault(`needs a window of ${frame.windowBytes} bytes, more than ${longest}${advice}`, {
+  if (frame.windowBytes > MAX_WINDOW_BYTES) {
+    throw new DecodeFault(`needs a window of ${frame.windowBytes} bytes, more than ${MAX_WINDOW_BYTES}`, {
       isDamage: false,
     });
   }
@@ -113,7 +117,7 @@ async function readFrameHeader(input: CompressedInput): Promise<Frame> {
     const base = 2 ** (10 + (header[windowAt] >> 3));
     windowBytes = base + (base / 8) * (header[windowAt] & 7);
   }
-  return { headerBytes, windowBytes, hasChecksum: (descriptor & 0x04) !== 0 };
+  return { headerBytes, windowBytes, hasWindow: !isSingleSegment, hasChecksum: (descriptor & 0x04) !== 0 };
 }
 
 class NodeFrame implements FrameDecoder {
@@ -142,13 +146,16 @@ class FallbackFrame implements FrameDecoder {
   });
   /** The frame's first bytes, until they are enough for fzstd to begin. */
   private first: Uint8Array | null = new Uint8Array(0);
+  private readonly frame: Frame;
+  private decoded = 0;
 
-  private constructor(hash: Hash64 | null) {
+  private constructor(frame: Frame, hash: Hash64 | null) {
+    this.frame = frame;
     this.hash = hash;
   }
 
   static async create(frame: Frame): Promise<FallbackFrame> {
-    return new FallbackFrame(frame.hasChecksum ? (await xxhash()).create64() : null);
+    return new FallbackFrame(frame, frame.hasChecksum ? (await xxhash()).create64() : null);
   }
 
   async write(bytes: Uint8Array, isLast: boolean): Promise<Uint8Array[]> {
@@ -156,6 +163,8 @@ class FallbackFrame implements FrameDecoder {
     let piece: Uint8Array = bytes.slice();
     if (this.first !== null) {
       piece = Buffer.concat([this.first, bytes]);
+      // Its buffer has the size of the window: no more of that than is used.
+      if (this.frame.hasWindow && this.frame.windowBytes > FZSTD_WINDOW_BYTES) piece[5] = FZSTD_WINDOW_DESCRIPTOR;
       const isEnough = piece.length >= FZSTD_HEADER_BYTES || isLast;
       this.first = isEnough ? null : piece;
       if (!isEnough) return [];
@@ -170,6 +179,12 @@ class FallbackFrame implements FrameDecoder {
     }
     const chunks = this.chunks;
     this.chunks = [];
+    for (const chunk of chunks) this.decoded += chunk.length;
+    // A large window does no harm while no reference can reach back too far.
+    if (this.frame.windowBytes > FZSTD_WINDOW_BYTES && this.decoded > FZSTD_WINDOW_BYTES) {
+      const problem = `uses a window of ${this.frame.windowBytes} bytes, which takes Node.js 22.15 or later`;
+      throw new DecodeFault(problem, { isDamage: false });
+    }
     return chunks;
   }
 
