@@ -2,15 +2,16 @@
 //
 //   hash all keys -> touch all records -> for each packet in order: expire, find or create, update, user code
 //
-// The middle pass only warms the cache: its loads are independent and overlap. Everything that changes anything happens
-// in the last pass, packet by packet, so that results do not depend on the batch size.
+// The first two passes change nothing but the cache: their loads are independent of each other, so many are under way
+// at once, which hides the latency of memory. The last pass goes packet by packet, so that results do not depend on the
+// batch size.
 import { KEY_WORDS, METERED, type PacketColumns, SKIP_REASONS } from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 import { ExpiryWheel } from './expiry-wheel.ts';
 import type { Flow } from './flow.ts';
 import { FlowBatch } from './flow-batch.ts';
 import { FlowTable } from './flow-table.ts';
-import { hashKeys } from './key.ts';
+import { hashKey } from './key.ts';
 import { Recency } from './recency.ts';
 import {
   DOUBLE_BYTES,
@@ -63,7 +64,7 @@ export class FlowMeter {
   /** The latest time stamp seen: packets out of order never move it back. */
   #clockMs = Number.NEGATIVE_INFINITY;
   #sequence = 0;
-  /** Where the warming pass leaves its sum; read by nobody. */
+  /** Where the first passes leave what they loaded, so that it is loaded; read by nobody. */
   warmed = 0;
   #finished: FlowBatch[] = [];
   packetsMetered = 0;
@@ -91,8 +92,7 @@ export class FlowMeter {
 
   /** Meters the rows of `batch` that the columns say are METERED. */
   meter(batch: PacketBatch): void {
-    const { key, status } = this.#columns;
-    hashKeys(key, status, batch.count, this.#table.seed, this.#hashes);
+    this.#hash(batch.count);
     this.#touch(batch.count);
     this.#update(batch);
   }
@@ -123,7 +123,22 @@ export class FlowMeter {
     return this.#table.live > 0;
   }
 
-  /** HOT PATH: loads every record that the batch will need. The sum keeps the loads from being optimised away. */
+  /** HOT PATH: hashes all keys and loads the index entry of each. */
+  #hash(count: number): void {
+    const { key, status } = this.#columns;
+    const hashes = this.#hashes;
+    const { buckets, mask, seed } = this.#table;
+    let sum = 0;
+    for (let row = 0; row < count; row++) {
+      if (status[row] !== METERED) continue;
+      const hash = hashKey(key, row * KEY_WORDS, seed);
+      hashes[row] = hash;
+      sum ^= buckets[hash & mask];
+    }
+    this.warmed = sum;
+  }
+
+  /** HOT PATH: loads all cache lines of the records that the batch will most likely need. */
   #touch(count: number): void {
     const { status } = this.#columns;
     const hashes = this.#hashes;
@@ -132,13 +147,10 @@ export class FlowMeter {
     let sum = 0;
     for (let row = 0; row < count; row++) {
       if (status[row] !== METERED) continue;
-      const entry = buckets[hashes[row] & mask];
-      if (entry !== 0) {
-        const base = (entry - 1) * RECORD_WORDS;
-        sum ^= words[base + WORD_HASH] ^ words[base + WORD_HASH + 8] ^ words[base + WORD_FLAGS];
-      }
+      const base = Math.max(buckets[hashes[row] & mask] - 1, 0) * RECORD_WORDS;
+      sum ^= words[base] ^ words[base + WORD_HASH] ^ words[base + 2 * DOUBLE_PACKETS] ^ words[base + WORD_FLAGS + 8];
     }
-    this.warmed = sum;
+    this.warmed ^= sum;
   }
 
   /** HOT PATH: no allocation for a packet of a known flow. */
@@ -152,6 +164,8 @@ export class FlowMeter {
     const store = table.store;
     const observer = this.#observer;
     const skipped = this.packetsSkipped;
+    let { words, doubles } = store;
+    let clock = this.#clockMs;
     let sequence = this.#sequence;
     try {
       for (let row = 0; row < count; row++) {
@@ -160,35 +174,35 @@ export class FlowMeter {
           continue;
         }
         const time = timeMs[row];
-        if (time > this.#clockMs) {
+        if (time > clock) {
+          clock = time;
           this.#clockMs = time;
           if (time >= wheel.nextTickMs) wheel.advance(time, this.#expire);
         }
-        const clock = this.#clockMs;
         const at = row * KEY_WORDS;
-        const found = table.find(key, at, hashes[row]);
-        let slot = found >> 1;
-        let direction: 0 | 1 = (found & 1) === 1 ? 1 : 0;
+        const flow = table.find(key, at, hashes[row]);
+        let slot = flow >> 1;
+        let double = slot * RECORD_DOUBLES;
         if (slot >= 0) {
-          const double = slot * RECORD_DOUBLES;
-          if (clock - store.doubles[double + DOUBLE_CLOCK] >= inactiveTimeoutMs) {
+          if (clock - doubles[double + DOUBLE_CLOCK] >= inactiveTimeoutMs) {
             wheel.remove(slot);
             this.#finish(slot, EXPORT_INACTIVE);
             slot = -1;
-          } else if (time - store.doubles[double + DOUBLE_START] >= activeTimeoutMs) {
+          } else if (time - doubles[double + DOUBLE_START] >= activeTimeoutMs) {
             wheel.remove(slot);
             this.#finish(slot, EXPORT_ACTIVE);
             slot = -1;
           }
         }
+        let direction = flow & 1;
         if (slot < 0) {
           direction = 0;
           slot = this.#start(key, at, hashes[row], time);
+          double = slot * RECORD_DOUBLES;
+          words = store.words;
+          doubles = store.doubles;
         }
         sequence++;
-        const { words, doubles } = store;
-        const word = slot * RECORD_WORDS;
-        const double = slot * RECORD_DOUBLES;
         if (time < doubles[double + DOUBLE_START]) doubles[double + DOUBLE_START] = time;
         if (time > doubles[double + DOUBLE_END]) doubles[double + DOUBLE_END] = time;
         doubles[double + DOUBLE_CLOCK] = clock;
@@ -196,8 +210,9 @@ export class FlowMeter {
         doubles[double + DOUBLE_PACKETS + direction] += 1;
         doubles[double + DOUBLE_BYTES + direction] += wireLength[row];
         const flags = tcpFlags[row];
+        const word = slot * RECORD_WORDS;
         if (flags !== 0) countFlags(words, word + WORD_FLAGS + direction, flags);
-        if (observer?.updated(row, slot, direction) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
+        if (observer?.updated(row, slot, direction as 0 | 1) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
           wheel.remove(slot);
           this.#finish(slot, words[word + WORD_REASON]);
         }
@@ -267,12 +282,15 @@ export class FlowMeter {
   }
 }
 
-const [[, SYN], [, CWR], [, ECE], [, URG], [, ACK], [, PSH], [, RST], [, FIN]] = TCP_FLAGS;
+const [[, SYN], [, CWR], [, ECE], [, URG], , , [, RST], [, FIN]] = TCP_FLAGS;
+const ACK_SHIFT = 4;
+const PSH_SHIFT = 3;
 
 /** `at` is the counter of SYN in the packet's direction; the others follow two words apart, in the order of TCP_FLAGS. */
 function countFlags(words: Int32Array, at: number, flags: number): void {
-  if ((flags & ACK) !== 0) words[at + 8]++;
-  if ((flags & PSH) !== 0) words[at + 10]++;
+  // ACK and PSH are too common and too mixed to branch on.
+  words[at + 8] += (flags >> ACK_SHIFT) & 1;
+  words[at + 10] += (flags >> PSH_SHIFT) & 1;
   if ((flags & (SYN | CWR | ECE | URG | RST | FIN)) === 0) return;
   if ((flags & SYN) !== 0) words[at]++;
   if ((flags & CWR) !== 0) words[at + 2]++;
