@@ -1,0 +1,321 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
+import { NFStreamClassifier } from '../src/classifier/classifier.ts';
+import { NfstreamError } from '../src/errors.ts';
+import type { Flow } from '../src/flow/flow.ts';
+import type { FlowRecord } from '../src/flow/schema.ts';
+import type { StreamerOptions } from '../src/options.ts';
+import { Streamer } from '../src/streamer.ts';
+
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const ROOT = path('../');
+const DEMO = path('../fixtures/demo.pcapng');
+const RAW = path('../fixtures/raw.pcap');
+const FACEBOOK = path('../../shared/captures/nfstream/facebook.pcap');
+const bytes = readFileSync(DEMO);
+
+const plain = (options: Partial<StreamerOptions>) =>
+  new Streamer({ source: DEMO, enableNdpi: false, handleSigint: false, ...options });
+
+async function collect(streamer: Streamer): Promise<FlowRecord[]> {
+  const records: FlowRecord[] = [];
+  for await (const flow of streamer) records.push(flow.toJSON());
+  return records;
+}
+
+async function failure(streamer: Streamer): Promise<{ error: NfstreamError; records: FlowRecord[] }> {
+  const records: FlowRecord[] = [];
+  try {
+    for await (const flow of streamer) records.push(flow.toJSON());
+  } catch (error) {
+    expect(error).toBeInstanceOf(NfstreamError);
+    return { error: error as NfstreamError, records };
+  }
+  throw new Error('expected an error');
+}
+
+function expectClosed({ stats }: Streamer): void {
+  const skipped = Object.values(stats.packets_skipped).reduce((sum, count) => sum + count, 0);
+  expect(stats.packets_metered + skipped).toBe(stats.packets_read);
+}
+
+describe('a Streamer', () => {
+  it.skipIf(!existsSync(FACEBOOK))('gives the flow of the design, every value (needs ../shared/captures)', async () => {
+    const records = await collect(new Streamer({ source: FACEBOOK, handleSigint: false }));
+    const record = records.find(({ src_port }) => src_port === 52066);
+    expect(record).toMatchObject({
+      ip_src: '192.168.43.18',
+      ip_dst: '66.220.156.68',
+      src_port: 52066,
+      dst_port: 443,
+      ip_protocol: 6,
+      vlan_id: 0,
+      src_to_dst_pkts: 9,
+      dst_to_src_pkts: 10,
+      src_to_dst_bytes: 1345,
+      dst_to_src_bytes: 4400,
+      syn_count: [1, 1],
+      cwr_count: [0, 0],
+      ece_count: [0, 0],
+      urg_count: [0, 0],
+      ack_count: [8, 10],
+      psh_count: [4, 5],
+      rst_count: [0, 0],
+      fin_count: [0, 0],
+      start_time: 1472393122365.661,
+      end_time: 1472393123665.163,
+      export_reason: 2,
+      metrics: {
+        application_name: 'TLS.Facebook',
+        category_name: 'SocialNetwork',
+        http_dns_server_name: '',
+        tls_client_server_name: 'facebook.com',
+        tls_server_server_name: '*.facebook.com',
+        tls_server_organization: 'Facebook, Inc.',
+        tls_version: 'TLSv1.2',
+        tls_not_before: '2014-08-28 00:00:00+00:00',
+        tls_not_after: '2016-12-30 12:00:00+00:00',
+      },
+    });
+  });
+
+  it('gives the same flows for a path, bytes, a stream of odd chunks, and a list cut between packets', async () => {
+    const expected = await collect(plain({}));
+    expect(expected.length).toBeGreaterThan(50);
+    expect(await collect(plain({ source: bytes }))).toEqual(expected);
+    const chunks = Array.from({ length: Math.ceil(bytes.length / 777) }, (_, i) =>
+      bytes.subarray(i * 777, i * 777 + 777),
+    );
+    expect(await collect(plain({ source: Readable.from(chunks) }))).toEqual(expected);
+    // A pcap without link-layer tricks: header, then records; the second half gets the header again.
+    const raw = readFileSync(RAW);
+    let at = 24;
+    while (at < raw.length / 2) at += 16 + raw.readUInt32LE(at + 8);
+    const halves = [raw.subarray(0, at), Buffer.concat([raw.subarray(0, 24), raw.subarray(at)])];
+    expect(await collect(plain({ source: halves }))).toEqual(await collect(plain({ source: RAW })));
+  });
+
+  it('prints a flow as its record, by JSON and by util.inspect', async () => {
+    for await (const flow of plain({})) {
+      const record = flow.toJSON();
+      expect(JSON.parse(JSON.stringify(flow))).toEqual(record);
+      expect(inspect(flow)).toBe(inspect(record));
+      expect(Object.keys(record).slice(0, 3)).toEqual(['ip_src', 'ip_dst', 'src_port']);
+      expect(Object.keys(record).slice(-3)).toEqual(['end_time', 'export_reason', 'metrics']);
+      break;
+    }
+  });
+
+  it('can be iterated once', async () => {
+    const streamer = plain({});
+    await collect(streamer);
+    expect((await failure(streamer)).error.code).toBe('ALREADY_ITERATED');
+  });
+
+  it('rejects for a missing file, a folder and a text file, naming it', async () => {
+    expect((await failure(plain({ source: 'no-such.pcap' }))).error).toMatchObject({
+      code: 'SOURCE_NOT_FOUND',
+      file: 'no-such.pcap',
+    });
+    expect((await failure(plain({ source: ROOT }))).error.code).toBe('SOURCE_IS_DIRECTORY');
+    expect((await failure(plain({ source: path('./streamer.test.ts') }))).error).toMatchObject({
+      code: 'NOT_A_CAPTURE',
+      offset: 0,
+    });
+  });
+
+  it('throws at construction for a filter that libpcap refuses, with its words', () => {
+    expect(() => plain({ bpfFilter: 'tcp port' })).toThrow(expect.objectContaining({ code: 'INVALID_FILTER' }));
+    expect(() => plain({ bpfFilter: 'tcp port' })).toThrow(/syntax error/);
+  });
+
+  it('keeps the name of the built-in classifier to itself', () => {
+    class Mine extends NFStreamClassifier {}
+    const make = () => new Streamer({ source: DEMO, userClassifiers: new Mine('ndpi') });
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+  });
+});
+
+describe('the ledger', () => {
+  it('closes, before, during and after a run', async () => {
+    const streamer = plain({ bpfFilter: 'udp' });
+    expect(streamer.stats.packets_read).toBe(0);
+    let flows = 0;
+    for await (const flow of streamer) {
+      expect(flow.ip_protocol).toBe(17);
+      expectClosed(streamer);
+      flows++;
+    }
+    expectClosed(streamer);
+    const { stats } = streamer;
+    expect(stats.packets_skipped.filtered).toBeGreaterThan(0);
+    expect(Object.values(stats.flows_exported).reduce((sum, count) => sum + count, 0)).toBe(flows);
+    expect(stats).toMatchObject({ flows_live: 0, flows_evicted: 0, bytes_read: bytes.length });
+    expect(stats.seconds).toBeGreaterThan(0);
+  });
+
+  it('counts evicted flows and warns of them once', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const streamer = plain({ capacity: 3 });
+    const flows = (await collect(streamer)).length;
+    expect(streamer.stats.flows_evicted).toBeGreaterThan(10);
+    expect(flows).toBeLessThan(30);
+    expect(warn).toHaveBeenCalledOnce();
+    warn.mockRestore();
+  });
+});
+
+describe('damage', () => {
+  it('gives every flow up to it, then an error with file and offset', async () => {
+    const whole = await collect(plain({ source: RAW, inactiveTimeout: 1e6, activeTimeout: 1e6 }));
+    const raw = readFileSync(RAW);
+    const { error, records } = await failure(
+      plain({ source: raw.subarray(0, raw.length - 1), inactiveTimeout: 1e6, activeTimeout: 1e6 }),
+    );
+    expect(error.code).toBe('TRUNCATED_CAPTURE');
+    expect(error.offset).toBeGreaterThan(24);
+    const packets = (list: FlowRecord[]) => list.reduce((sum, r) => sum + r.src_to_dst_pkts + r.dst_to_src_pkts, 0);
+    expect(records).toHaveLength(whole.length);
+    expect(packets(records)).toBe(packets(whole) - 1);
+  });
+});
+
+class Counter extends NFStreamClassifier {
+  started = 0;
+  ended = 0;
+  exits = 0;
+  override onFlowInit() {
+    this.started++;
+  }
+  override onFlowTerminate() {
+    this.ended++;
+  }
+  override onExit() {
+    this.exits++;
+  }
+}
+
+describe('ending early', () => {
+  it('by break: every flow is ended for classifiers, onExit is called once', async () => {
+    const counter = new Counter('counter');
+    for await (const _ of plain({ userClassifiers: counter, inactiveTimeout: 0.1 })) break;
+    expect(counter.started).toBeGreaterThan(0);
+    expect(counter).toMatchObject({ ended: counter.started, exits: 1 });
+  });
+
+  it('by an AbortSignal: the live flows come, with reason 2', async () => {
+    const input = new PassThrough();
+    input.write(bytes);
+    const abort = new AbortController();
+    const streamer = plain({ source: input, signal: abort.signal });
+    setTimeout(() => abort.abort(), 100);
+    const records = await collect(streamer);
+    expect(records.length).toBeGreaterThan(10);
+    expect(records.some((record) => record.export_reason === 2)).toBe(true);
+    expect(input.destroyed).toBe(true);
+    expectClosed(streamer);
+  });
+
+  it('by a signal that was aborted before: no flow, no error', async () => {
+    expect(await collect(plain({ signal: AbortSignal.abort() }))).toEqual([]);
+  });
+
+  it('by stop(), while nothing arrives', async () => {
+    const streamer = plain({ source: new PassThrough() });
+    setTimeout(() => streamer.stop(), 50);
+    expect(await collect(streamer)).toEqual([]);
+  });
+
+  it('by await using', async () => {
+    const counter = new Counter('counter');
+    {
+      await using streamer = plain({ userClassifiers: counter, inactiveTimeout: 0.1 });
+      const flows = streamer[Symbol.asyncIterator]();
+      expect((await flows.next()).done).toBe(false);
+    }
+    expect(counter).toMatchObject({ ended: counter.started, exits: 1 });
+  });
+
+  it('by SIGINT: the live flows come, and the listener is gone afterwards', async () => {
+    const listeners = process.listenerCount('SIGINT');
+    const input = new PassThrough();
+    input.write(bytes);
+    const streamer = plain({ source: input, handleSigint: true });
+    setTimeout(() => process.emit('SIGINT'), 100);
+    expect((await collect(streamer)).length).toBeGreaterThan(10);
+    expect(process.listenerCount('SIGINT')).toBe(listeners);
+  });
+
+  it('by a real SIGINT in a program of its own, which then goes on', async () => {
+    const program = `
+      import { Streamer } from 'nfstream';
+      let flows = 0;
+      console.log('ready');
+      for await (const flow of new Streamer({ source: '-', enableNdpi: false })) flows += 1;
+      console.log('flows', flows > 10);
+      process.exit(0);`;
+    const child = spawn('node', ['--input-type=module', '-e', program], {
+      cwd: ROOT,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let out = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+    });
+    child.stdin.write(bytes);
+    while (!out.includes('ready')) await sleep(20);
+    await sleep(500);
+    child.kill('SIGINT');
+    await new Promise((resolve) => child.on('exit', resolve));
+    expect(out).toBe('ready\nflows true\n');
+  }, 20_000);
+
+  it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open (needs /proc)', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    for await (const _ of plain({})) break;
+    const before = open();
+    for (let i = 0; i < 20; i++) for await (const _ of plain({ inactiveTimeout: 0.01 })) break;
+    await failure(plain({ source: [RAW, 'no-such.pcap'] }));
+    expect(open()).toBeLessThanOrEqual(before);
+  });
+});
+
+describe('user code', () => {
+  it('that throws stops the run; flows that ended before are delivered, onExit is called', async () => {
+    class Fragile extends Counter {
+      override onFlowTerminate(flow: Flow) {
+        super.onFlowTerminate();
+        if (this.ended === 30) throw new Error(`no more after port ${flow.dst_port}`);
+      }
+    }
+    const fragile = new Fragile('fragile');
+    const { error, records } = await failure(plain({ userClassifiers: [fragile] }));
+    expect(error.code).toBe('USER_CLASSIFIER_FAILED');
+    expect(error.message).toContain('"fragile"');
+    expect(error.cause).toBeInstanceOf(Error);
+    expect(records).toHaveLength(29);
+    expect(fragile.exits).toBe(1);
+  });
+
+  it('in a metric sees the packet decoded', async () => {
+    const records = await collect(
+      plain({
+        userMetrics: {
+          bytes: (packet, flow) => Number(flow.metrics.bytes) + packet.length,
+          payload: (packet, flow) => Number(flow.metrics.payload) + packet.payload.length,
+          acks: (packet, flow) => Number(flow.metrics.acks) + (packet.ack ? 1 : 0),
+        },
+      }),
+    );
+    for (const record of records) {
+      expect(record.metrics.bytes).toBe(record.src_to_dst_bytes + record.dst_to_src_bytes);
+      expect(record.metrics.acks).toBe(record.ack_count[0] + record.ack_count[1]);
+    }
+    expect(records.some((record) => Number(record.metrics.payload) > 1000)).toBe(true);
+  });
+});
