@@ -26,6 +26,8 @@ class Detector {
     // The latest word of nDPI.
     ndpi_protocol last;
     uint32_t generation;
+    // IP version << 8 | transport protocol of the flow's packets, 0 before the first one.
+    uint16_t carried;
     bool live;
     uint8_t guessed;
   };
@@ -62,6 +64,7 @@ class Detector {
     Slot& slot = At(index);
     std::memset(static_cast<void*>(&slot.flow), 0, sizeof slot.flow);
     std::memset(static_cast<void*>(&slot.last), 0, sizeof slot.last);
+    slot.carried = 0;
     slot.guessed = 0;
     slot.live = true;
     live_count_++;
@@ -88,13 +91,14 @@ class Detector {
   State Process(Slot* slot, const uint8_t* ip, size_t length, uint64_t timeMs) {
     // A longer packet (an IPv6 jumbogram) is refused by nDPI because it is cut.
     const uint16_t size = static_cast<uint16_t>(length < kMaxPacket ? length : kMaxPacket);
-    std::memcpy(packet_.get(), ip, size);
+    if (size > 0) std::memcpy(packet_.get(), ip, size);  // an empty array has no address
     std::memset(packet_.get() + size, 0, kPadding);
+    if (!BelongsTo(slot, packet_.get(), size)) return Known(*slot) ? State::kMoreWanted : State::kUnknown;
     ndpi_flow_struct* flow = &slot->flow;
     // Asked before the call: when nDPI has settled, one more call gives its final, unrefined word.
     const bool settled = compat::Settled(*flow, 0);
     slot->last = compat::Process(module_, flow, packet_.get(), size, timeMs, &ndpi_detection_process_packet);
-    if (compat::App(slot->last) == NDPI_PROTOCOL_UNKNOWN) return settled ? State::kExhausted : State::kUnknown;
+    if (!Known(*slot)) return settled ? State::kExhausted : State::kUnknown;
     return settled || !compat::ExtraPossible(module_, flow, 0) ? State::kComplete : State::kMoreWanted;
   }
 
@@ -105,7 +109,7 @@ class Detector {
   // For a flow without any packet that nDPI could look at.
   void Guess(Slot* slot, uint8_t protocol, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport) {
     slot->last = compat::Guess(module_, &slot->flow, protocol, src, sport, dst, dport, 0);
-    slot->guessed = compat::App(slot->last) == NDPI_PROTOCOL_UNKNOWN ? 0 : 1;
+    slot->guessed = Known(*slot) ? 1 : 0;
   }
 
  private:
@@ -125,6 +129,21 @@ class Detector {
   }
 
   Slot& At(uint32_t index) { return chunks_[index / kChunk][index % kChunk]; }
+
+  static bool Known(const Slot& slot) { return compat::App(slot.last) != NDPI_PROTOCOL_UNKNOWN; }
+
+  // nDPI keeps what it knows of TCP and of UDP in a union and trusts its caller that a flow has only one of them: a
+  // packet of another protocol than the flow's first makes it follow wild pointers. A packet that it can't parse is let
+  // through, it refuses that by itself.
+  static bool BelongsTo(Slot* slot, const uint8_t* ip, uint16_t size) {
+    const uint8_t* transport = nullptr;
+    uint16_t length = 0;
+    uint8_t protocol = 0;
+    if (ndpi_detection_get_l4(ip, size, &transport, &length, &protocol, 0) != 0) return true;
+    const uint16_t carried = static_cast<uint16_t>((ip[0] >> 4) << 8 | protocol);
+    if (slot->carried == 0) slot->carried = carried;
+    return slot->carried == carried;
+  }
 
   bool Grow() {
     const size_t count = chunks_.size() * kChunk;

@@ -10,9 +10,10 @@ export type AddonName = (typeof ADDON_NAMES)[number];
 
 /**
  * Compiled into a binary and compared when it is loaded: a binary of another version of this package is refused with
- * a message instead of misbehaving. Raise the number when the addon's interface changes.
+ * a message instead of misbehaving. Raise the number when the addon's interface changes. The hundreds tell the addons
+ * apart.
  */
-export const ADDON_CONTRACT: Readonly<Record<AddonName, number>> = { ndpi: 1, capture: 1 };
+export const ADDON_CONTRACT: Readonly<Record<AddonName, number>> = { ndpi: 101, capture: 201 };
 
 /** What every addon exports besides its own functions. */
 export interface AddonBase {

@@ -9,7 +9,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { NfstreamError } from '../errors.ts';
 import { ADDON_CONTRACT, ADDON_NAMES, type AddonName, PACKAGE_ROOT, platformFolder } from './addon.ts';
@@ -64,7 +64,7 @@ interface Compiler {
  * command, the compiler's output and what to install.
  */
 export async function buildNative(options: BuildOptions = {}): Promise<BuiltAddon[]> {
-  const outDir = options.outDir ?? join(PACKAGE_ROOT, 'prebuilds', platformFolder());
+  const outDir = resolve(options.outDir ?? join(PACKAGE_ROOT, 'prebuilds', platformFolder()));
   const compiler = await findCompiler();
   await mkdir(outDir, { recursive: true });
   const built: BuiltAddon[] = [];

@@ -159,6 +159,7 @@ const char* ndpi_confidence_get_name(ndpi_confidence_t);
 const char* ndpi_risk2str(ndpi_risk_enum);
 u_int16_t ndpi_risk2score(ndpi_risk, u_int16_t*, u_int16_t*);
 char* ndpi_revision(void);
+u_int8_t ndpi_detection_get_l4(const u_int8_t*, u_int16_t, const u_int8_t**, u_int16_t*, u_int8_t*, u_int32_t);
 u_int16_t ndpi_get_api_version(void);
 u_int32_t ndpi_detection_get_sizeof_ndpi_flow_struct(void);
 }
