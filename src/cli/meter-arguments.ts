@@ -19,7 +19,7 @@ export interface MeterArguments {
   readonly isQuiet: boolean;
 }
 
-/** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `renameOption`. */
+/** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `withFlagNames`. */
 export function meterArguments({ values, operands }: ParsedFlags): MeterArguments {
   if (operands.length === 0) throw usage('Expected SOURCE, a capture file or -, but received none; see --help');
   const empty = operands.indexOf('');
@@ -82,13 +82,15 @@ function plainNumber(text: string): number | string {
   return /^-?\d+(\.\d+)?$/.test(text) || text === 'Infinity' ? Number(text) : text;
 }
 
-/** The Streamer names its option in a message; whoever typed the flag looks for the flag. */
-export function renameOption(error: unknown): unknown {
-  if (!(error instanceof NfstreamError) || error.code !== 'INVALID_OPTION') return error;
-  const flag = METER_FLAGS.flatMap((group) => group.flags).find(({ option }) =>
-    error.message.includes(` for ${option} but received`),
-  );
-  if (flag === undefined) return error;
-  const message = error.message.replace(` for ${flag.option} but`, ` for --${flag.name} but`);
-  return new NfstreamError(error.code, message, { cause: error });
+/** The Streamer names its options in messages; whoever typed a flag looks for the flag. */
+export function withFlagNames(error: unknown): unknown {
+  if (!(error instanceof NfstreamError)) return error;
+  let { message } = error;
+  for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {
+    if (option !== undefined) message = message.replace(` for ${option} `, ` for --${name} `);
+  }
+  if (error.code === 'NDPI_UNAVAILABLE') {
+    message += `${message.includes('\n') ? '\n' : '; '}without labels it works: --no-ndpi`;
+  }
+  return message === error.message ? error : new NfstreamError(error.code, message, { cause: error });
 }

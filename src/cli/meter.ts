@@ -10,7 +10,7 @@ import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
-import { type MeterArguments, renameOption } from './meter-arguments.ts';
+import { type MeterArguments, withFlagNames } from './meter-arguments.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
 import { exitCodeOf, isReaderGone, printError } from './report-error.ts';
@@ -70,7 +70,7 @@ function newStreamer(args: MeterArguments): Streamer {
   try {
     return new Streamer(args.options);
   } catch (error) {
-    throw renameOption(error);
+    throw withFlagNames(error);
   }
 }
 

@@ -10,13 +10,15 @@ const ROWS = 10;
 const MOST_COLUMNS = 100;
 const INDENT = 2;
 const GAP = 2;
+const TOTALS_GAP = 4;
 const MOST_BAR = 32;
 const LEAST_BAR = 4;
-const LEAST_NAME = 8;
+/** An address of IPv4: the tables give up figures before they cut these. */
+const USUAL_NAME = 15;
 
 /** All lines, with a line end after each. */
 export function summaryTable(title: string, summary: Summary, stats: StreamerStats, terminal: Terminal): string {
-  const lines = ['', ...heading(title, summary, terminal)];
+  const lines: string[] = ['', ...heading(title, summary, terminal)];
   if (summary.flows > 0) {
     const label = summary.hasApplications ? 'Applications' : 'Protocols and ports';
     const applications = tableOf(label, ['flows', 'packets', 'bytes'], summary.applications, summary.bytes);
@@ -25,7 +27,11 @@ export function summaryTable(title: string, summary: Summary, stats: StreamerSta
     lines.push('', ...tableLines(applications, grid, terminal), '', ...tableLines(talkers, grid, terminal));
   }
   const remarks = [...skipped(stats), ...dropped(stats), ...inexact(summary)];
-  if (remarks.length > 0) lines.push('', ...remarks.map((remark) => styled(terminal, 'dim', remark)));
+  if (remarks.length > 0) lines.push('');
+  for (const remark of remarks) {
+    const words = remark.split(' ').map((text) => ({ text, width: text.length }));
+    lines.push(...wrapped(words, 1, widthOf(terminal)).map((line) => styled(terminal, 'dim', line)));
+  }
   return `${lines.map((line) => (line === '' ? '\n' : `${' '.repeat(INDENT)}${line.trimEnd()}\n`)).join('')}\n`;
 }
 
@@ -44,8 +50,33 @@ function heading(title: string, summary: Summary, terminal: Terminal): string[] 
   ];
   const bitsPerSecond = (bytes * 8) / seconds;
   if (bitsPerSecond >= 1 && seconds > 0) figures.push(splitUnit(formatUnit(bitsPerSecond, 'bit/s')));
-  const totals = figures.map(([figure, unit]) => `${styled(terminal, 'bold', figure)} ${unit}`.trimEnd());
-  return [`${name}${when}`, '', totals.join('    ')];
+  const totals = figures.map(([figure, unit]) => ({
+    width: `${figure} ${unit}`.trimEnd().length,
+    text: `${styled(terminal, 'bold', figure)} ${unit}`.trimEnd(),
+  }));
+  return [`${name}${when}`, '', ...wrapped(totals, TOTALS_GAP, widthOf(terminal))];
+}
+
+/** Text that stays on one line, and how wide it is without its styles. */
+interface Piece {
+  readonly text: string;
+  readonly width: number;
+}
+
+/** As many pieces on a line as it holds. */
+function wrapped(pieces: readonly Piece[], gap: number, width: number): string[] {
+  const lines: string[] = [];
+  let taken = Number.POSITIVE_INFINITY;
+  for (const piece of pieces) {
+    taken += gap + piece.width;
+    if (taken > width) {
+      lines.push(piece.text);
+      taken = piece.width;
+    } else {
+      lines.push(`${lines.pop()}${' '.repeat(gap)}${piece.text}`);
+    }
+  }
+  return lines;
 }
 
 function splitUnit(text: string): [string, string] {
@@ -96,24 +127,39 @@ interface Grid {
   readonly bar: number;
   /** The share, then the figures. */
   readonly cells: readonly number[];
+  /** Figures that are left out, from the left, where there is no room for names otherwise. */
+  readonly left: number;
 }
 
 function gridOf(tables: readonly Table[], terminal: Terminal): Grid {
   const headed = tables.flatMap(({ figures, rows }) => [['', ...figures], ...rows.map(({ cells }) => cells)]);
-  const cells = headed[0].map((_, i) => Math.max(...headed.map((row) => row[i].length)));
-  const width = Math.min(terminal.columns, MOST_COLUMNS) - INDENT;
-  const room = width - cells.reduce((sum, cell) => sum + GAP + cell, 0);
-  const names = tables.flatMap(({ title, rows }) => [title, ...rows.map(({ name }) => name)]);
-  const name = Math.min(Math.max(...names.map((text) => text.length)), Math.max(room, LEAST_NAME));
-  const left = room - name - GAP;
-  return { name, bar: left < LEAST_BAR ? 0 : Math.min(left, MOST_BAR), cells };
+  const all = headed[0].map((_, i) => Math.max(...headed.map((row) => row[i].length)));
+  const names = tables.flatMap(({ title, rows }) => [title, ...rows.map((row) => row.name)]);
+  const longest = Math.max(...names.map((text) => text.length));
+  const width = widthOf(terminal);
+  for (let left = 0; ; left++) {
+    const cells = withoutFigures(all, left);
+    const room = width - cells.reduce((sum, cell) => sum + GAP + cell, 0);
+    if (room < Math.min(longest, USUAL_NAME) && left < all.length - 2) continue;
+    const name = Math.min(longest, room);
+    const bar = room - name - GAP;
+    return { name, bar: bar < LEAST_BAR ? 0 : Math.min(bar, MOST_BAR), cells, left };
+  }
+}
+
+function widthOf(terminal: Terminal): number {
+  return Math.min(terminal.columns, MOST_COLUMNS) - INDENT;
+}
+
+function withoutFigures<T>(cells: readonly T[], left: number): T[] {
+  return cells.toSpliced(1, left);
 }
 
 function tableLines({ title, figures, rows, more }: Table, grid: Grid, terminal: Terminal): string[] {
   const line = (name: string, barText: string, cells: readonly string[]) => {
     const parts = [toWidth(name, grid.name, terminal)];
     if (grid.bar > 0) parts.push(styled(terminal, 'cyan', barText) + ' '.repeat(grid.bar - barText.length));
-    parts.push(...cells.map((cell, i) => cell.padStart(grid.cells[i])));
+    parts.push(...withoutFigures(cells, grid.left).map((cell, i) => cell.padStart(grid.cells[i])));
     return parts.join(' '.repeat(GAP));
   };
   const head = line(title, '', ['', ...figures]);

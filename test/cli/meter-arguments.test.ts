@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { METER_FLAGS, RUN_FLAGS } from '../../src/cli/flags.ts';
+import { mainHelp } from '../../src/cli/help.ts';
+import { meterArguments } from '../../src/cli/meter-arguments.ts';
+import { parseFlags } from '../../src/cli/parse-flags.ts';
+import { DEFAULTS, resolveOptions } from '../../src/options.ts';
+
+const parse = (...args: string[]) => meterArguments(parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]));
+
+describe('arguments of the main job', () => {
+  it('reach the Streamer as its options', () => {
+    const { options } = parse(
+      ...['a.pcap', '--active-timeout', '1.5', '--inactive-timeout=Infinity', '--filter', 'tcp', '--fragments=ignore'],
+      ...['--no-decode-tunnels', '--snaplen=96', '--capacity', '10', '--on-capacity', 'export', '--no-ndpi', '-'],
+      ...['--dissections', '0'],
+    );
+    expect(options).toEqual({
+      source: ['a.pcap', '-'],
+      handleSigint: false,
+      activeTimeout: 1.5,
+      inactiveTimeout: Number.POSITIVE_INFINITY,
+      bpfFilter: 'tcp',
+      fragments: 'ignore',
+      decodeTunnels: false,
+      snaplen: 96,
+      capacity: 10,
+      onCapacity: 'export',
+      enableNdpi: false,
+      dissections: 0,
+    });
+    expect(() => resolveOptions(options)).not.toThrow();
+  });
+
+  it('are left out where no flag is given, so that the defaults are the library’s', () => {
+    expect(parse('a.pcap').options).toEqual({ source: ['a.pcap'], handleSigint: false });
+  });
+
+  it('have a flag for every option that a command line can give', () => {
+    const notFlags = ['source', 'userMetrics', 'userClassifiers', 'signal', 'handleSigint'];
+    const flags = METER_FLAGS.flatMap((group) => group.flags).flatMap(({ option }) => option ?? []);
+    const options = Object.keys(resolveOptions({ source: 'x' }));
+    expect([...flags, ...notFlags].sort()).toEqual(options.sort());
+  });
+
+  it('have the defaults in the help that they have', () => {
+    for (const [option, value] of Object.entries(DEFAULTS)) {
+      const flag = METER_FLAGS.flatMap((group) => group.flags).find((candidate) => candidate.option === option);
+      if (flag?.value === undefined) continue;
+      const stated = typeof value === 'number' ? `(${value})` : new RegExp(`${value}.* \\(default\\)`, 's');
+      expect(flag.meaning.join('\n')).toMatch(stated);
+      expect(mainHelp()).toContain(flag.meaning[0]);
+    }
+  });
+
+  it.each([
+    [[], '-', 'json'],
+    [['--format', 'csv'], '-', 'csv'],
+    [['-o', 'a.jsonl'], 'a.jsonl', 'json'],
+    [['-o', 'a.ndjson'], 'a.ndjson', 'json'],
+    [['-o', 'a.b.JSON'], 'a.b.JSON', 'json'],
+    [['-o', 'x.json/a.CSV'], 'x.json/a.CSV', 'csv'],
+    [['-o', 'x.csv/plain'], 'x.csv/plain', 'json'],
+    [['-o', '.csv'], '.csv', 'json'],
+    [['-o', '../flows'], '../flows', 'json'],
+    [['-o', '/dev/null'], '/dev/null', 'json'],
+    [['-o', '/dev/stdout'], '-', 'json'],
+    [['-o', '-', '--format=csv'], '-', 'csv'],
+    [['-o', 'a.txt', '--format=csv'], 'a.txt', 'csv'],
+    [['--output=-x', '--format=csv'], '-x', 'csv'],
+  ])('%j write to %s as %s', (args, target, format) => {
+    expect(parse('a.pcap', ...args)).toMatchObject({ flows: { target, format }, summary: null, stats: null });
+  });
+
+  it.each([
+    [['--summary'], null, 'stdout'],
+    [['--summary', '-o', 'a.csv'], 'a.csv', 'stdout'],
+    [['--summary', '--format', 'csv'], '-', 'stderr'],
+    [['--summary', '-o', '-'], '-', 'stderr'],
+  ])('%j write flows to %s and the summary to %s', (args, target, summary) => {
+    const parsed = parse('a.pcap', ...args);
+    expect([parsed.flows?.target ?? null, parsed.summary]).toEqual([target, summary]);
+  });
+
+  it('take words after -- as sources, and short flags together', () => {
+    expect(parse('-qo', 'a.csv', '--', '-x', '--stats')).toMatchObject({
+      sources: ['-x', '--stats'],
+      flows: { target: 'a.csv' },
+      isQuiet: true,
+    });
+  });
+});
