@@ -103,7 +103,24 @@ function misuse() {
   const { process: show, result, free } = detector;
   assert.equal(show.call(null, handle, bytes, 0, bytes.length, 1) >= 0, true, 'functions need no this');
   assert.equal(result.call(capture, handle).length, ndpi.resultFields.length, 'nor mind a foreign one');
-  const WRONG = [undefined, null, -1, -0.5, 0.5, NaN, Infinity, 2 ** 31, 2 ** 53, 1e300, '0', {}, [], () => {}, 1n, Symbol()];
+  const WRONG = [
+    undefined,
+    null,
+    -1,
+    -0.5,
+    0.5,
+    NaN,
+    Infinity,
+    2 ** 31,
+    2 ** 53,
+    1e300,
+    '0',
+    {},
+    [],
+    () => {},
+    1n,
+    Symbol(),
+  ];
   for (const wrong of WRONG) {
     for (const method of ['process', 'giveUp', 'guess', 'result', 'free']) {
       throws(() => detector[method](wrong, bytes, 0, bytes.length, 1, 1), `${method}(${String(wrong)})`);
@@ -147,14 +164,41 @@ function misuse() {
   detector.close();
   for (const method of Object.keys(detector)) if (method !== 'close') throws(() => detector[method](again), method);
 
-  for (const wrong of [undefined, 7, 'x'.repeat(2 ** 21), 'ip\0', {}]) throws(() => capture.compileFilter(wrong, 1, 65535, false, 64));
-  for (const wrong of [undefined, -1, 70000, 0.5, '1']) throws(() => capture.compileFilter('ip', wrong, 65535, false, 64));
+  for (const wrong of [undefined, 7, 'x'.repeat(2 ** 21), 'ip\0', {}])
+    throws(() => capture.compileFilter(wrong, 1, 65535, false, 64));
+  for (const wrong of [undefined, -1, 70000, 0.5, '1'])
+    throws(() => capture.compileFilter('ip', wrong, 65535, false, 64));
   for (const wrong of [undefined, 0, -1, 2 ** 31, 0.5]) throws(() => capture.compileFilter('ip', 1, wrong, false, 64));
   const next = random(7);
-  const WORDS = ['ip', 'tcp', 'and', 'or', 'not', '(', ')', 'port', '80', 'host', '10.0.0.1', '[', ']', '=', 'vlan', 'net', '/8', ''];
+  const WORDS = [
+    'ip',
+    'tcp',
+    'and',
+    'or',
+    'not',
+    '(',
+    ')',
+    'port',
+    '80',
+    'host',
+    '10.0.0.1',
+    '[',
+    ']',
+    '=',
+    'vlan',
+    'net',
+    '/8',
+    '',
+  ];
   for (let i = 0; i < 400 * ROUNDS; i++) {
     const expression = Array.from({ length: next(8) }, () => WORDS[next(WORDS.length)]).join(' ');
-    const program = capture.compileFilter(expression, [0, 1, 101, 113, 276][next(5)], 1 + next(65535), next(2) === 1, next(64));
+    const program = capture.compileFilter(
+      expression,
+      [0, 1, 101, 113, 276][next(5)],
+      1 + next(65535),
+      next(2) === 1,
+      next(64),
+    );
     assert(typeof program === 'string' || program instanceof Uint32Array);
   }
   assert.equal(typeof capture.probeCapture('no-such-device'), 'string');

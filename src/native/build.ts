@@ -136,6 +136,8 @@ function compileFlags(name: AddonName, linkage: Linkage, options: BuildOptions):
     '-shared',
     '-Wl,--exclude-libs,ALL',
     '-Wl,-Bsymbolic',
+    // A missing symbol shows when the addon is loaded, not when it is first called.
+    '-Wl,-z,relro,-z,now',
     ...(options.sanitize === true ? [] : ['-s']),
   ];
 }

@@ -91,9 +91,10 @@ export async function findLinkages(name: AddonName, multiarch: string): Promise<
   return linkages;
 }
 
-/** `ndpi/ndpi_api.h` is included as `ndpi_api.h`, as pkg-config has it; pcap's headers need no flag under /usr. */
+/** The sources include `ndpi_api.h`, as pkg-config has it, and `pcap/pcap.h`. Naming /usr/include breaks the C++ headers. */
 function includeFlags(folder: string, header: string): string[] {
-  return [`-I${join(folder, header, '..')}`, `-I${folder}`];
+  const parent = `-I${join(folder, header, '..')}`;
+  return folder === '/usr/include' ? [parent] : [parent, `-I${folder}`];
 }
 
 /** pkg-config's answer as flags, or undefined when it, or the module, is not there. */
