@@ -110,8 +110,12 @@ export class CaptureSource implements PacketSource {
   }
 
   private async openOnce(): Promise<void> {
-    const raw = await this.origin.open();
-    this.feeder = new DecompressedBytes(this.origin, raw);
+    try {
+      this.feeder = new DecompressedBytes(this.origin, await this.origin.open());
+    } catch (error) {
+      this.isOver = true;
+      throw error;
+    }
   }
 
   read(batch: PacketBatch): number {

@@ -23,6 +23,8 @@ const FLAGS_RESERVED = 0xe0;
 /** Compressed bytes inflated at once: at deflate's best ratio (1032) they make 33 MB. */
 const PIECE_BYTES = 1 << 15;
 const CHUNK_BYTES = 1 << 16;
+/** Bytes written at once where damage is near; the last one decides how close to it we get. */
+const RESCUE_STEPS = [256, 1] as const;
 
 /** Decodes every member. `reopen` serves to get out all that can be had of a damaged one. */
 export async function* decodeGzip(input: CompressedInput, reopen: Reopen): DecodedChunks {
@@ -106,25 +108,34 @@ async function* inflateMember(
 
 /**
  * Yields what a failed write had decoded before it met the damage: zlib keeps that to itself. So the member is
- * inflated again up to the piece that failed, and that piece byte by byte. `known` bytes were yielded before.
+ * inflated again up to the piece that failed, and that piece in ever smaller steps. `goodBytes` of the member are
+ * known to inflate, to `known` bytes that were yielded before.
  */
 async function* rescue(reopen: NonNullable<Reopen>, startAt: number, goodBytes: number, known: number): DecodedChunks {
-  const feeder = await reopen(startAt);
-  const pump = new ZlibPump(createInflateRaw({ chunkSize: CHUNK_BYTES }) as never);
-  try {
-    const again = new CompressedInput(feeder);
-    for (let skip = known; !pump.failure && !pump.isEnded; ) {
-      const left = goodBytes - (again.at - startAt);
-      const piece = await again.some(left > 0 ? Math.min(left, PIECE_BYTES) : 1);
-      if (piece.length === 0) return;
-      for (const chunk of await pump.write(piece)) {
-        const fresh = chunk.subarray(Math.min(skip, chunk.length));
-        skip -= chunk.length - fresh.length;
-        if (fresh.length > 0) yield fresh;
+  let good = goodBytes;
+  let yielded = known;
+  for (const step of RESCUE_STEPS) {
+    const feeder = await reopen(startAt);
+    const pump = new ZlibPump(createInflateRaw({ chunkSize: CHUNK_BYTES }) as never);
+    try {
+      const input = new CompressedInput(feeder);
+      const limit = good;
+      for (let decoded = 0; ; ) {
+        const left = limit - (input.at - startAt);
+        const piece = await input.some(left > 0 ? Math.min(left, PIECE_BYTES) : step);
+        if (piece.length === 0) return;
+        for (const chunk of await pump.write(piece)) {
+          decoded += chunk.length;
+          if (decoded <= yielded) continue;
+          yield chunk.subarray(chunk.length - (decoded - yielded));
+          yielded = decoded;
+        }
+        if (pump.failure || pump.isEnded) break;
+        good = input.at - startAt;
       }
+    } finally {
+      pump.close();
+      await feeder.close();
     }
-  } finally {
-    pump.close();
-    await feeder.close();
   }
 }

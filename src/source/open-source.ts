@@ -22,8 +22,14 @@ function originOf(source: unknown): ByteOrigin {
   if (typeof source === 'string' && source !== '') return new FileOrigin(source);
   if (source instanceof Uint8Array) return new MemoryOrigin(source);
   if (source instanceof Readable) return new StreamOrigin(source);
-  const received = typeof source === 'string' ? 'an empty path' : source === null ? 'null' : `a ${typeof source}`;
-  throw new NfstreamError('INVALID_OPTION', `expected ${EXPECTED} for source and received ${received}`);
+  throw new NfstreamError('INVALID_OPTION', `expected ${EXPECTED} for source and received ${nameOf(source)}`);
+}
+
+/** What a wrong value is called in the message. */
+function nameOf(source: unknown): string {
+  if (source === '') return 'an empty path';
+  if (source === null || source === undefined) return String(source);
+  return `${typeof source === 'object' ? 'an' : 'a'} ${typeof source}`;
 }
 
 /**

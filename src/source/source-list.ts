@@ -40,8 +40,12 @@ export class SourceList implements PacketSource {
 
   /** Opens the first part, after all were looked at: a missing file is told before hours of work, not after. */
   async open(): Promise<void> {
-    for (const part of this.parts) await part.probe();
-    await this.part.open();
+    try {
+      for (const part of this.parts) await part.probe();
+      await this.part.open();
+    } catch (error) {
+      throw this.over(error);
+    }
   }
 
   read(batch: PacketBatch): number {
@@ -52,24 +56,30 @@ export class SourceList implements PacketSource {
       const rows = this.part.read(batch);
       if (rows !== SOURCE_END) return rows;
     } catch (error) {
-      this.isOver = true;
-      throw error;
+      throw this.over(error);
     }
-    if (this.index + 1 === this.parts.length) {
-      this.isOver = true;
-      return SOURCE_END;
-    }
-    this.isBetween = true;
-    return SOURCE_WAIT;
+    this.isBetween = this.index + 1 < this.parts.length;
+    this.isOver = !this.isBetween;
+    return this.isOver ? SOURCE_END : SOURCE_WAIT;
   }
 
   async fill(): Promise<void> {
     if (this.isOver) return;
-    if (!this.isBetween) return this.part.fill();
-    await this.part.close();
-    this.index++;
-    this.isBetween = false;
-    await this.part.open();
+    try {
+      if (!this.isBetween) return await this.part.fill();
+      await this.part.close();
+      this.index++;
+      this.isBetween = false;
+      await this.part.open();
+    } catch (error) {
+      throw this.over(error);
+    }
+  }
+
+  /** Nothing is read after an error of any part. */
+  private over(error: unknown): unknown {
+    this.isOver = true;
+    return error;
   }
 
   async close(): Promise<void> {
