@@ -42,6 +42,7 @@ describe('documentation', () => {
   it('has programs and commands to run, and marks every block with its language', () => {
     expect(programs.length).toBeGreaterThan(5);
     expect(commands.length).toBeGreaterThan(0);
+    expect(files.filter((file) => /^[ \t]+```/m.test(readFileSync(join(ROOT, file), 'utf8')))).toEqual([]);
     expect(blocks.filter((block) => !['ts', 'sh', 'json', 'text'].includes(block.language))).toEqual([]);
   });
 
