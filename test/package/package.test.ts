@@ -92,14 +92,8 @@ describe('the tarball', () => {
   });
 
   it('has types that resolve, to arethetypeswrong', () => {
-    const attw = join(ROOT, 'node_modules', '.bin', 'attw');
-    const { status, stdout } = spawnSync(
-      attw,
-      [tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji', '--no-color'],
-      {
-        encoding: 'utf8',
-      },
-    );
+    const options = ['--profile', 'esm-only', '--no-definitely-typed', '--no-emoji', '--no-color'];
+    const { status, stdout } = spawnSync('npx', ['attw', tarball, ...options], { cwd: ROOT, encoding: 'utf8' });
     expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('OK (ESM)') });
   });
 });
