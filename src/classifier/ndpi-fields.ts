@@ -78,7 +78,7 @@ export const NDPI_FIELDS = [
   { name: 'tls_issuer', type: 'string', meaning: "issuer of the server's certificate (C=.., O=.., CN=..)" },
   { name: 'tls_subject', type: 'string', meaning: "subject of the server's certificate" },
   { name: 'tls_cipher', type: 'string', meaning: 'cipher suite that the server chose' },
-  { name: 'dhcp_fingerprint', type: 'string', meaning: 'parameter list of a DHCP request, hexadecimal' },
+  { name: 'dhcp_fingerprint', type: 'string', meaning: 'parameters that a DHCP client requests (1,3,6,42)' },
   { name: 'dns_query_type', type: 'integer', meaning: 'type of the DNS query (1 A, 28 AAAA, ...)' },
 ] as const satisfies readonly NdpiColumn[];
 
