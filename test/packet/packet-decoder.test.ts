@@ -97,6 +97,20 @@ function expectTotal(frame: Frame, snaplen: number, decodeTunnels: boolean): voi
 }
 
 describe('PacketDecoder', () => {
+  it('lays the key out in words', () => {
+    const decoder = new PacketDecoder(DEFAULT_OPTIONS, 3);
+    const packet6 = ipv6({ src: '1:2:3:4:5:6:7:8', dst: 'ffff::fffe' }, tcp({ srcPort: 0xfffe, dstPort: 1 }));
+    const mirrored = over(4789, vxlan({ vni: 0xabcdef }, ethernetIp(packet6)));
+    const tagged = ethernet({ etherType: 0x8100 }, vlanTag({ id: 0xfff, etherType: 0x0800 }, PACKET));
+    decoder.decode(makeBatch([{ bytes: tagged }, { bytes: ethernetIp(packet6) }, { bytes: mirrored }]));
+    const words = [...new Uint32Array(decoder.columns.key)];
+    const ports = (40000 << 16) | 443;
+    expect(words.slice(0, 11)).toEqual([0xc0a80001, 0, 0, 0, 0x0a000002, 0, 0, 0, ports >>> 0, 0x0fff0406, 0]);
+    const key6 = [0x10002, 0x30004, 0x50006, 0x70008, 0xffff0000, 0, 0, 0xfffe, 0xfffe0001, 0x0606];
+    expect(words.slice(11, 22)).toEqual([...key6, 0]);
+    expect(words.slice(22)).toEqual([...key6, 0x04abcdef]);
+  });
+
   it('leaves filtered rows alone', () => {
     const batch = makeBatch([{ bytes: FRAME }, { bytes: FRAME }, { bytes: FRAME }]);
     const decoder = new PacketDecoder(DEFAULT_OPTIONS, 3);
@@ -124,7 +138,9 @@ describe('PacketDecoder', () => {
     const answer = (row: Row): Row | string => (row.status === 'metered' ? row : row.status);
     const alone = SEEDS.map((frame) => answer(decodeFrame(frame.bytes, frame)));
     const together = decodeFrames(SEEDS).map(answer);
-    const twice = decodeFrames([...SEEDS, ...SEEDS].reverse()).reverse().map(answer);
+    const twice = decodeFrames([...SEEDS, ...SEEDS].reverse())
+      .reverse()
+      .map(answer);
     expect(together).toEqual(alone);
     expect(twice.slice(0, SEEDS.length)).toEqual(alone);
     expect(alone.filter((row) => typeof row === 'string')).toEqual(['fragment_orphan']);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeFrame } from './batch.ts';
-import { ciscoHdlc, ethernet, hex, ipv4, ipv6, mpls, ppp, pppoe, tcp, udp } from './encode.ts';
+import { ciscoHdlc, concat, ethernet, hex, ipv4, ipv6, mpls, ppp, pppoe, tcp, udp } from './encode.ts';
 import { decodeTruncations, statusChanges } from './truncate.ts';
 
 const PACKET = ipv4({ protocol: 17 }, udp());
@@ -23,7 +23,9 @@ describe('decodePpp', () => {
     }
     expect(decodeFrame(ppp({ protocol: 0x57 }, ipv6({}, tcp())), { linkType })).toMatchObject({ version: 6 });
     expect(decodeFrame(ppp({ protocol: 0x281 }, mpls([5], PACKET)), { linkType })).toMatchObject(wanted);
-    expect(decodeFrame(ciscoHdlc({ protocol: 0x0800 }, PACKET), { linkType })).toMatchObject(wanted);
+    for (const address of [0x0f, 0x8f]) {
+      expect(decodeFrame(ciscoHdlc({ protocol: 0x0800, address }, PACKET), { linkType })).toMatchObject(wanted);
+    }
   });
 
   it('names frames that are not IP', () => {
@@ -86,8 +88,10 @@ describe('decodePppoe', () => {
   });
 
   it('names discovery and control packets', () => {
-    expect(decodeFrame(ethernet({ etherType: 0x8863 }, pppoe({ code: 9 }, PACKET))).status).toBe('not_ip');
-    expect(decodeFrame(pppoe({ code: 0x65 }, PACKET), { linkType: 51 }).status).toBe('not_ip');
+    const inner = ppp({ protocol: 0x21 }, PACKET);
+    expect(decodeFrame(ethernet({ etherType: 0x8863 }, pppoe({ code: 9 }, inner))).status).toBe('not_ip');
+    expect(decodeFrame(pppoe({ code: 0x65 }, inner), { linkType: 51 }).status).toBe('not_ip');
+    expect(decodeFrame(concat(hex('21'), pppoe({}, inner).subarray(1)), { linkType: 51 }).status).toBe('not_ip');
     const echo = pppoe({}, ppp({ protocol: 0xc021 }, new Uint8Array(8)));
     expect(decodeFrame(ethernet({ etherType: 0x8864 }, echo)).status).toBe('not_ip');
   });
