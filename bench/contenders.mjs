@@ -1,10 +1,15 @@
-// Who runs in the benchmark, and on what terms. Everybody reads the same file from the page cache and writes nothing
-// anywhere. What is not installed is left out and named.
+// Who runs in the benchmark, and on what terms. Everybody reads the same file from the page cache and writes to
+// /dev/null, as standard output: by its name, some would change its owner or delete it when they run as root. What is
+// not installed is left out and named.
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const METER = fileURLToPath(new URL('meter.mjs', import.meta.url));
 const CLI = fileURLToPath(new URL('../bin/nfstream.js', import.meta.url));
+// softflowd deletes it when it ends.
+const PID_FILE = join(tmpdir(), `bench-softflowd-${process.pid}.pid`);
 const PYTHON = `
 import sys
 from nfstream import NFStreamer
@@ -21,7 +26,7 @@ for flow in NFStreamer(source=sys.argv[1], n_dissections=int(sys.argv[2]), n_met
 
 /** @type {Contender[]} */
 const ALL = [
-  { name: 'tcpdump -w /dev/null', command: (path) => ['tcpdump', '-n', '-r', path, '-w', '/dev/null'] },
+  { name: 'tcpdump -w /dev/null', command: (path) => ['tcpdump', '-n', '-r', path, '-w', '-'] },
   { name: 'ndpiReader -q', command: (path) => ['ndpiReader', '-i', path, '-q'] },
   {
     name: 'nfstream, library, no nDPI',
@@ -44,9 +49,9 @@ const ALL = [
   {
     // IPv6 too, and as many live flows as we keep.
     name: 'softflowd -r',
-    command: (path) => ['softflowd', '-6', '-m', '524288', '-c', 'none', '-p', '/dev/null', '-r', path],
+    command: (path) => ['softflowd', '-6', '-m', '524288', '-c', 'none', '-p', PID_FILE, '-r', path],
   },
-  { name: 'argus -w /dev/null', command: (path) => ['argus', '-r', path, '-w', '/dev/null'] },
+  { name: 'argus -w /dev/null', command: (path) => ['argus', '-r', path, '-w', '-'] },
   { name: 'Python NFStream, no nDPI', command: (path) => ['python3', '-c', PYTHON, path, '0'] },
   { name: 'Python NFStream, nDPI', command: (path) => ['python3', '-c', PYTHON, path, '20'] },
 ];

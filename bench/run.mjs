@@ -1,7 +1,8 @@
 // npm run bench [-- CAPTURE...] [-- --runs N]
 //
 // Prints a table for each capture: wall and CPU time (medians), peak memory, and wall time as a ratio to tcpdump and to
-// ndpiReader of the same run. Contenders take turns (A B C, A B C, ...), so a slow minute of the machine hits all.
+// ndpiReader of the same run. Contenders take turns (A B C, A B C, ...), so a slow minute of the machine hits all; who
+// takes over ten seconds runs once.
 // Without CAPTURE it makes the three of captures.mjs. The memory part measures bytes for a live flow, and whether a
 // capture ten times as long takes more memory.
 import { spawnSync } from 'node:child_process';
@@ -13,6 +14,9 @@ import { CAPTURES, capture } from './captures.mjs';
 import { findContenders } from './contenders.mjs';
 import { hasGnuTime, measure, median } from './measure.mjs';
 import { measureMemory } from './memory.mjs';
+
+/** Who takes longer runs once. */
+const SLOW_SECONDS = 10;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,7 +42,7 @@ async function compare(path) {
   const failed = new Set();
   for (let run = 0; run < runs; run++) {
     for (const { name, command } of present) {
-      if (failed.has(name)) continue;
+      if (failed.has(name) || costs.get(name).some(({ wall }) => wall > SLOW_SECONDS)) continue;
       try {
         costs.get(name).push(await measure(command(path)));
       } catch (error) {
