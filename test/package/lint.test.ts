@@ -67,6 +67,22 @@ describe('the sources', () => {
   });
 });
 
+describe('package-lock.json', () => {
+  it('lists every optional dependency, also those of other platforms, without which `npm ci` refuses', () => {
+    // npm leaves those out that the registry at hand did not have when the lock was written.
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) =>
+          packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined,
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
 describe('the order of the stages', () => {
   /** From left to right: each imports from those to its left. A sink sees finished flows only; native/ sees no stage. */
   const STAGES = ['source', 'packet', 'flow', 'classifier', 'sink'];
