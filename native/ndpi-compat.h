@@ -4,9 +4,9 @@
 // and members that came or went are read through a test for them, so versions in between (and distributions' patches)
 // need no table. Version macros are used only where a name disappeared.
 //
-// Scope: only nDPI 4.2 (Debian 12 and 13) is compiled and run by this project's tests. The shapes of later versions were
-// taken from nDPI's later headers; the code is compiled against a small imitation of them (test/native/imitation), never
-// against the real ones. Roughly, and nothing below depends on the numbers:
+// Scope: only nDPI 4.2 (Debian 12 and 13) is compiled and run by this project's tests. The shapes of later versions
+// were taken from nDPI's later headers; the code is compiled against a small imitation of them (test/native/imitation),
+// never against the real ones. Roughly, and nothing below depends on the numbers:
 //   4.6   process_packet has an input_info argument; `alpn` became `advertised_alpns`; guess_..._v4 exists
 //   4.10  init takes a global context instead of preferences, finalize returns a status, giveup has no enable_guess
 //   4.12  ndpi_protocol holds the two ids in `.proto`; protocol2name takes that member's type; cipher2str a buffer

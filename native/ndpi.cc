@@ -68,7 +68,8 @@ napi_value Process(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   // Times are data of the traffic: out of range (and NaN) they are clamped, not refused.
-  const uint64_t time = !(timeMs > 0) ? 0 : timeMs < 9007199254740992.0 ? static_cast<uint64_t>(timeMs) : UINT64_C(1) << 53;
+  constexpr double kMaxTime = 9007199254740992.0;  // 2^53
+  const uint64_t time = timeMs > 0 ? static_cast<uint64_t>(timeMs < kMaxTime ? timeMs : kMaxTime) : 0;
   const State state = call.detector().Process(slot, bytes + at, static_cast<size_t>(end - at), time);
   napi_value result = nullptr;
   napi_create_int32(env, static_cast<int>(state), &result);
