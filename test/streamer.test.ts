@@ -192,7 +192,7 @@ class Counter extends NFStreamClassifier {
   override onFlowInit() {
     this.started++;
   }
-  override onFlowTerminate() {
+  override onFlowTerminate(_flow: Flow) {
     this.ended++;
   }
   override onExit() {
@@ -289,7 +289,7 @@ describe('user code', () => {
   it('that throws stops the run; flows that ended before are delivered, onExit is called', async () => {
     class Fragile extends Counter {
       override onFlowTerminate(flow: Flow) {
-        super.onFlowTerminate();
+        super.onFlowTerminate(flow);
         if (this.ended === 30) throw new Error(`no more after port ${flow.dst_port}`);
       }
     }

@@ -10,7 +10,7 @@ import { BATCH_CAPACITY } from '../source/source.ts';
 import { DecodeState } from './decode-state.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { decodeLinkLayer } from './link-layer.ts';
-import { PacketColumns, SKIP_FILTERED } from './packet-columns.ts';
+import { PacketColumns, SKIP_FILTERED, TUNNEL_NONE } from './packet-columns.ts';
 
 export interface DecoderOptions {
   /** Follow tunnels to the innermost packet. */
@@ -57,7 +57,7 @@ export class PacketDecoder {
       const wire = wireLength[row];
       state.row = row;
       state.vlan = 0;
-      state.tunnel = 0;
+      state.tunnel = TUNNEL_NONE;
       // Some writers put 0 or the captured length of a cut frame here; the frame is never shorter than what is there.
       const lengthEnd = at + Math.max(wire, captured);
       state.lengthEnd = Math.min(lengthEnd, MAX_INT32);
