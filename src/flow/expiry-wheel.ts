@@ -18,6 +18,7 @@ import {
 
 const MAX_TICK_MS = 500;
 const TICKS_PER_TIMEOUT = 64;
+/** A power of two, so that a tick finds its bucket by a mask. */
 const MAX_BUCKETS = 1 << 16;
 
 export class ExpiryWheel {
@@ -37,7 +38,7 @@ export class ExpiryWheel {
     const finite = Number.isFinite(timeoutMs) ? timeoutMs : 0;
     const tick = Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT);
     this.#tickMs = Math.max(1, tick, finite / (MAX_BUCKETS - 2));
-    const buckets = Math.ceil(finite / this.#tickMs) + 2;
+    const buckets = 2 ** Math.ceil(Math.log2(finite / this.#tickMs + 2));
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#tails = new Int32Array(buckets).fill(-1);
     if (!Number.isFinite(timeoutMs)) this.nextTickMs = Number.POSITIVE_INFINITY;
@@ -84,10 +85,9 @@ export class ExpiryWheel {
     for (let i = 0; i < walk; i++) this.#empty(this.#bucketOf(from + i), clockMs, ended);
   }
 
-  /** Time stamps before 1970 (a pcapng time offset can make them) give negative ticks. */
+  /** The tick's low bits: true for any finite time, before 1970 too (a pcapng time offset can make such). */
   #bucketOf(tick: number): number {
-    const bucket = tick % this.#heads.length;
-    return bucket < 0 ? bucket + this.#heads.length : bucket;
+    return tick & (this.#heads.length - 1);
   }
 
   #empty(bucket: number, clockMs: number, ended: (slot: number) => void): void {
