@@ -1,6 +1,7 @@
 // What the package exports.
 export { type Direction, NFStreamClassifier } from './classifier/classifier.ts';
 export type { UserMetric } from './classifier/labeller.ts';
+export type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 export type { Packet } from './classifier/packet.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { Flow } from './flow/flow.ts';
@@ -8,4 +9,4 @@ export type { FlowBatch } from './flow/flow-batch.ts';
 export type { FlagCount, FlowMetrics, FlowRecord, MetricValue } from './flow/schema.ts';
 export type { SourceInput, StreamerOptions } from './options.ts';
 export type { StreamerStats } from './stats.ts';
-export { Streamer } from './streamer.ts';
+export { type MetricsOf, Streamer } from './streamer.ts';

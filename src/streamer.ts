@@ -2,11 +2,13 @@
 import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { Labeller } from './classifier/labeller.ts';
 import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
+import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 import { Packet } from './classifier/packet.ts';
 import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import { FlowMeter } from './flow/meter.ts';
+import type { FlowMetrics } from './flow/schema.ts';
 import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
@@ -15,11 +17,30 @@ import { openSource } from './source/open-source.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
 import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
 
+/** What nDPI adds to `flow.metrics`: all its columns, none, or maybe, as `enableNdpi` says. */
+type NdpiPart<Options> = Options extends { readonly enableNdpi: infer Enabled }
+  ? [Enabled] extends [false]
+    ? unknown
+    : [Enabled] extends [true | undefined]
+      ? NdpiMetrics
+      : Partial<NdpiMetrics>
+  : NdpiMetrics;
+
+/** Each user metric has the type that its function returns. */
+type UserPart<Options> = Options extends { readonly userMetrics: infer Metrics }
+  ? { [Name in keyof Metrics]: Metrics[Name] extends (...args: never) => infer Value ? Value : never }
+  : unknown;
+
+/** The type of `flow.metrics` for a Streamer with these options. */
+export type MetricsOf<Options> = NdpiPart<Options> & UserPart<Options> & FlowMetrics;
+
 /**
  * Meters a capture into bidirectional flows: `for await (const flow of new Streamer({ source })) ...`.
  * It can be iterated once.
  */
-export class Streamer implements AsyncIterable<Flow>, AsyncDisposable {
+export class Streamer<const Options extends StreamerOptions = StreamerOptions>
+  implements AsyncIterable<Flow<MetricsOf<Options>>>, AsyncDisposable
+{
   readonly #options: ResolvedOptions;
   readonly #filter: PacketFilter | null;
   readonly #ndpi: NdpiClassifier | null;
@@ -32,7 +53,7 @@ export class Streamer implements AsyncIterable<Flow>, AsyncDisposable {
   /**
    * @throws NfstreamError UNKNOWN_OPTION, INVALID_OPTION, INVALID_FILTER, FILTER_UNAVAILABLE or NDPI_UNAVAILABLE.
    */
-  constructor(options: StreamerOptions) {
+  constructor(options: Options) {
     this.#options = resolveOptions(options);
     const { bpfFilter, snaplen, enableNdpi, dissections, userClassifiers } = this.#options;
     this.#filter = bpfFilter === undefined ? null : new PacketFilter(bpfFilter, snaplen);
@@ -68,9 +89,9 @@ export class Streamer implements AsyncIterable<Flow>, AsyncDisposable {
   }
 
   /** Flow by flow, in the order they end. Rejects with NfstreamError after every flow that could be had was given. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Flow, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
     for await (const batch of this.batches()) {
-      for (let row = 0; row < batch.count; row++) yield batch.flow(row);
+      for (let row = 0; row < batch.count; row++) yield batch.flow(row) as Flow<MetricsOf<Options>>;
     }
   }
 
