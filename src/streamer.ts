@@ -17,14 +17,14 @@ import { openSource } from './source/open-source.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
 import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
 
-/** What nDPI adds to `flow.metrics`: all its columns, none, or maybe, as `enableNdpi` says. */
+/** What nDPI adds to `flow.metrics`: all its columns, unless `enableNdpi` is false or only known when it runs. */
 type NdpiPart<Options> = Options extends { readonly enableNdpi: infer Enabled }
-  ? [Enabled] extends [false]
+  ? [Enabled] extends [true | undefined]
+    ? NdpiMetrics
+    : unknown
+  : Options extends { readonly enableNdpi?: boolean }
     ? unknown
-    : [Enabled] extends [true | undefined]
-      ? NdpiMetrics
-      : Partial<NdpiMetrics>
-  : NdpiMetrics;
+    : NdpiMetrics;
 
 /** Each user metric has the type that its function returns. */
 type UserPart<Options> = Options extends { readonly userMetrics: infer Metrics }

@@ -28,11 +28,11 @@ describe('the types of a flow', () => {
     }
   });
 
-  it('have no columns of nDPI without nDPI, and maybe some when that is not known', () => {
+  it('have no columns of nDPI without nDPI, nor when that is only known at run time', () => {
     const off = new Streamer({ source, enableNdpi: false });
     expectTypeOf<FlowOf<typeof off>['metrics']['application_name']>().toEqualTypeOf<MetricValue>();
     const options: StreamerOptions = { source, enableNdpi: Math.random() < 2 };
     const maybe = new Streamer(options);
-    expectTypeOf<FlowOf<typeof maybe>['metrics']['application_name']>().toEqualTypeOf<string | undefined>();
+    expectTypeOf<FlowOf<typeof maybe>['metrics']['application_name']>().toEqualTypeOf<MetricValue>();
   });
 });
