@@ -51,6 +51,16 @@ describe.each([
     expect(decode([first(5), later(5)], [1000, 31_001])[1].status).toBe('fragment_orphan');
   });
 
+  it('are orphans from and to other addresses, by every byte', () => {
+    const bytes = headerBytes === 20 ? 8 : 32;
+    const addressAt = headerBytes === 20 ? 12 : 8;
+    for (let byte = 0; byte < bytes; byte++) {
+      const other = later(5);
+      other[addressAt + byte] ^= 1;
+      expect(decode([first(5), other])[1].status, `byte ${byte}`).toBe('fragment_orphan');
+    }
+  });
+
   it('are orphans in another VLAN', () => {
     const tagged = (id: number, packet: Bytes): Bytes =>
       ethernet({ etherType: 0x8100 }, vlanTag({ id, etherType: packet[0] >> 4 === 6 ? 0x86dd : 0x0800 }, packet));

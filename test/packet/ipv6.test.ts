@@ -116,11 +116,11 @@ describe('decodeIpv6', () => {
   });
 
   it('rejects every cut inside header and extensions', () => {
-    const chain = extension({ nextHeader: 60, bytes: 16 }, extension({ nextHeader: UDP, bytes: 8 }, udp()));
+    const chain = extension({ nextHeader: 60, bytes: 16 }, extension({ nextHeader: UDP, bytes: 24 }, udp()));
     expect(statusChanges(decodeTruncations(ethernetIp(ipv6({ nextHeader: 0 }, chain))))).toEqual([
       [0, 'short_header'],
-      [78, '17/0/0'],
-      [82, '17/40000/0'],
+      [94, '17/0/0'],
+      [98, '17/40000/0'],
     ]);
   });
 

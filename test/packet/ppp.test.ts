@@ -22,7 +22,9 @@ describe('decodePpp', () => {
       }
     }
     expect(decodeFrame(ppp({ protocol: 0x57 }, ipv6({}, tcp())), { linkType })).toMatchObject({ version: 6 });
-    expect(decodeFrame(ppp({ protocol: 0x281 }, mpls([5], PACKET)), { linkType })).toMatchObject(wanted);
+    for (const protocol of [0x281, 0x283]) {
+      expect(decodeFrame(ppp({ protocol }, mpls([5], PACKET)), { linkType })).toMatchObject(wanted);
+    }
     for (const address of [0x0f, 0x8f]) {
       expect(decodeFrame(ciscoHdlc({ protocol: 0x0800, address }, PACKET), { linkType })).toMatchObject(wanted);
     }

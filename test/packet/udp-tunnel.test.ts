@@ -92,6 +92,8 @@ describe('decodeGtpU', () => {
       { type: 0x85, content: new Uint8Array(10) },
     ];
     expect(decode(2152, gtpU({ extensions }, INNER))).toMatchObject(taken(TUNNEL_GTP_U));
+    // An N-PDU number, which has a flag of its own.
+    expect(decode(2152, hex(`31 ff 0020 00000001 0000 07 00 ${INNER_HEX}`))).toMatchObject({ srcPort: 53, ipAt: 54 });
     const over6 = ethernetIp(ipv6({ nextHeader: 17 }, udp({ dstPort: 2152 }, gtpU({}, INNER))));
     expect(decodeFrame(over6)).toMatchObject(taken(TUNNEL_GTP_U));
   });
@@ -192,6 +194,7 @@ describe('decodeCapwap', () => {
       { preamble: 0x10 },
       { isKeepAlive: true },
       { isFragment: true, fragmentOffset: 100 },
+      { isFragment: true, fragmentOffset: 32 },
       { headerWords: 1 },
       { headerWords: 31 },
       { isNative: true, binding: 3 },
