@@ -4,7 +4,7 @@ import type { StreamerOptions } from '../options.ts';
 import { METER_FLAGS } from './flags.ts';
 import { type ParsedFlags, usage } from './parse-flags.ts';
 
-export const FORMATS = ['json', 'csv'] as const;
+const FORMATS = ['json', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
 
 export interface MeterArguments {

@@ -29,7 +29,7 @@ export class Progress {
   readonly #running: Running;
   readonly #terminal: Terminal;
   readonly #print: (text: string) => void;
-  readonly #samples: Sample[] = [];
+  readonly #samples: Sample[] = [{ ms: performance.now(), position: 0, packets: 0 }];
   readonly #timer: NodeJS.Timeout;
   #isShown = false;
 
@@ -80,7 +80,8 @@ export function progressLine(
   const speed = (from: number, to: number) => (seconds > 0 ? (to - from) / seconds : 0);
   const byteSpeed = speed(first.position, last.position);
   const parts: string[] = [];
-  if (size !== null && size > 0) {
+  const hasBar = size !== null && size > 0;
+  if (hasBar) {
     const share = Math.min(1, last.position / size);
     const filled = bar(terminal, share, BAR_COLUMNS).padEnd(BAR_COLUMNS);
     parts.push(`${filled} ${String(Math.floor(share * 100)).padStart(3)} %`);
@@ -92,5 +93,6 @@ export function progressLine(
     parts.push(`${formatClock((size - last.position) / byteSpeed)} left`);
   }
   const text = parts.join('  ').slice(0, terminal.columns - 1);
-  return styled(terminal, 'cyan', text.slice(0, BAR_COLUMNS)) + text.slice(BAR_COLUMNS);
+  const end = hasBar ? BAR_COLUMNS : 0;
+  return styled(terminal, 'cyan', text.slice(0, end)) + text.slice(end);
 }

@@ -139,14 +139,14 @@ describe('what fails', () => {
     );
     const missing = await nfstream([source], { env: { NFSTREAM_NATIVE: file('nowhere') } });
     expect(missing.stderr).toMatch(
-      /Tried:\n.*nowhere[^]*npx nfstream build-native\n.*--no-ndpi \[NDPI_UNAVAILABLE\]\n$/,
+      /Tried:\n.*nowhere[\s\S]*npx nfstream build-native\n.*--no-ndpi \[NDPI_UNAVAILABLE\]\n$/,
     );
     expect(await nfstream([source, '--no-ndpi'], { env: { NFSTREAM_NATIVE: 'off' } })).toMatchObject({ code: 0 });
   });
 
   it('shows the stack with --debug or NFSTREAM_DEBUG=1 only', async () => {
     const args = [file('none.pcap'), '--no-ndpi'];
-    const stack = /\[SOURCE_NOT_FOUND\]\nNfstreamError: [^]*\n {4}at /;
+    const stack = /\[SOURCE_NOT_FOUND\]\nNfstreamError: [\s\S]*\n {4}at /;
     expect((await nfstream([...args, '--debug'])).stderr).toMatch(stack);
     expect((await nfstream(args, { env: { NFSTREAM_DEBUG: '1' } })).stderr).toMatch(stack);
     expect((await nfstream(args, { env: { NFSTREAM_DEBUG: '0' } })).stderr).not.toMatch(/ {4}at /);

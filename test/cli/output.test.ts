@@ -1,4 +1,4 @@
-// Where flows, summary and counters go, and in which format.
+// Where flows go, and in which format.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -80,6 +80,62 @@ describe('formats', () => {
   });
 });
 
+const facebook = '../shared/captures/nfstream/facebook.pcap';
+
+describe.skipIf(!existsSync(join(ROOT, facebook)))('a known flow (skipped without ../shared/captures)', () => {
+  const CLASSIC_CELLS = {
+    ip_src: '192.168.43.18',
+    ip_dst: '66.220.156.68',
+    src_port: 52066,
+    dst_port: 443,
+    ip_protocol: 6,
+    vlan_id: 0,
+    src_to_dst_pkts: 9,
+    dst_to_src_pkts: 10,
+    src_to_dst_bytes: 1345,
+    dst_to_src_bytes: 4400,
+    syn_count: [1, 1],
+    cwr_count: [0, 0],
+    ece_count: [0, 0],
+    urg_count: [0, 0],
+    ack_count: [8, 10],
+    psh_count: [4, 5],
+    rst_count: [0, 0],
+    fin_count: [0, 0],
+    start_time: 1472393122365.661,
+    end_time: 1472393123665.163,
+    export_reason: 2,
+  };
+  const LABELS = {
+    application_name: 'TLS.Facebook',
+    category_name: 'SocialNetwork',
+    http_dns_server_name: '',
+    tls_client_server_name: 'facebook.com',
+    tls_server_server_name: '*.facebook.com',
+    tls_server_organization: 'Facebook, Inc.',
+    tls_version: 'TLSv1.2',
+    tls_not_before: '2014-08-28 00:00:00+00:00',
+    tls_not_after: '2016-12-30 12:00:00+00:00',
+  };
+
+  it('has every value in JSON', async () => {
+    const [flow] = records((await nfstream([facebook])).stdout);
+    const { metrics, ...core } = flow;
+    expect(core).toEqual(CLASSIC_CELLS);
+    expect(metrics).toMatchObject(LABELS);
+  });
+
+  it('has every value in CSV', async () => {
+    const [header, row] = readCsv((await nfstream([facebook, '--format', 'csv'])).stdout);
+    const cells = Object.fromEntries(header.map((name, i) => [name, row[i]]));
+    const expected = Object.entries({ ...CLASSIC_CELLS, ...LABELS }).map(([name, value]) => [
+      name,
+      typeof value === 'object' ? JSON.stringify(value) : String(value),
+    ]);
+    expect(cells).toMatchObject(Object.fromEntries(expected));
+  });
+});
+
 describe('-o', () => {
   it('replaces a file when it is whole, and leaves no other behind', async () => {
     const target = file('replaced.csv', 'old');
@@ -132,78 +188,5 @@ describe('-o', () => {
     expect(redirected.stderr).toBe(`nfstream: ${full.replace('"/dev/full"', 'standard output')}\n`);
     expect(await bash('nfstream --help > /dev/full')).toMatchObject({ code: 1 });
     expect(await nfstream([small, '--no-ndpi', '--stats', '/dev/full'])).toMatchObject({ code: 1 });
-  });
-});
-
-describe('--summary', () => {
-  it('is the data when nothing else asks for flows', async () => {
-    const { code, stdout, stderr } = await nfstream([demo, '--summary']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^\n {2}demo\.pcapng {2}\d{4}-\d\d-\d\d [^]*\n {2}Applications [^]*\n {2}Talkers /);
-    expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
-    expect(stdout).toMatch(/^[\x20-\x7e\n]+$/);
-  });
-
-  it('stays on standard output beside a file of flows', async () => {
-    const target = file('beside.jsonl');
-    const { stdout } = await nfstream([small, '--no-ndpi', '--summary', '-o', target]);
-    expect(stdout).toMatch(/\n {2}3 flows {4}3 packets {4}186 B {4}2 ms {4}744 kbit\/s\n/);
-    expect(records(readFileSync(target, 'utf8'))).toHaveLength(3);
-  });
-
-  it.each([[['--format', 'json']], [['-o', '-']], [['-o', '/dev/stdout']]])(
-    'makes room for flows on standard output with %j',
-    async (args) => {
-      const { stdout, stderr } = await nfstream([small, '--no-ndpi', '--summary', ...args]);
-      expect(records(stdout)).toHaveLength(3);
-      expect(stderr).toMatch(/\n {2}Protocols and ports [^]*\n {2}UDP 9999 +#+ +100 %/);
-    },
-  );
-
-  it('draws with block characters where the locale has them', async () => {
-    const { stdout } = await nfstream([demo, '--summary'], { env: { LC_ALL: 'C.UTF-8' } });
-    expect(stdout).toMatch(/─────[^]*██/);
-    expect(stdout).not.toContain('\x1b');
-  });
-});
-
-describe('texts', () => {
-  it('--version and --help answer on standard output', async () => {
-    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-    for (const flag of ['--version', '-v']) {
-      expect(await nfstream([flag])).toMatchObject({ code: 0, stdout: `nfstream ${version}\n`, stderr: '' });
-    }
-    const help = await nfstream(['--help']);
-    expect(help).toMatchObject({ code: 0, stderr: '' });
-    expect(help.stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
-    for (const args of [['help'], ['x.pcap', '--summary', '-h']]) {
-      expect((await nfstream(args)).stdout).toBe(help.stdout);
-    }
-    for (const command of ['doctor', 'build-native']) {
-      const own = await nfstream([command, '--help']);
-      expect(own.stdout).toMatch(new RegExp(`^nfstream ${command}: `));
-      expect((await nfstream(['help', command])).stdout).toBe(own.stdout);
-    }
-  });
-
-  it('say what to do where dist/ is missing', async () => {
-    const bin = file('nfstream.mjs', readFileSync(join(ROOT, 'bin/nfstream.js')));
-    const { stderr, code } = await bash(`${process.execPath} ${bin}`);
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: 'nfstream: dist/ is missing; in a clone of the repository run: script/setup\n',
-    });
-  });
-});
-
-describe('doctor', () => {
-  it('reports for people and for programs, and its exit code says whether all works', async () => {
-    const { code, stdout } = await nfstream(['doctor']);
-    const json = await nfstream(['doctor', '--json']);
-    expect(JSON.parse(json.stdout)).toMatchObject({ ok: code === 0 });
-    expect(json.code).toBe(code);
-    expect(stdout).toMatch(/^nfstream /);
-    const without = await nfstream(['doctor'], { env: { NFSTREAM_NATIVE: 'off' } });
-    expect(without.code).toBe(1);
   });
 });
