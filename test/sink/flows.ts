@@ -87,6 +87,7 @@ export const metricValue = (): fc.Arbitrary<MetricValue> =>
   fc.oneof(
     hostileText(),
     fc.double(),
+    fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -0),
     fc.integer(),
     fc.boolean(),
     fc.constant(null),

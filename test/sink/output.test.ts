@@ -156,6 +156,18 @@ describe('what is no regular file', () => {
     expect(lstatSync(fifo).isFIFO()).toBe(true);
   });
 
+  it('gets one piece after the other, though its reader is slow', async () => {
+    const fifo = at('fifo');
+    const reader = spawn('sh', ['-c', 'mkfifo "$0" && echo ready && exec 3<"$0" && sleep 0.3 && exec cat <&3', fifo]);
+    await new Promise((ready) => reader.stdout.once('data', ready));
+    const output = await openOutput(fifo);
+    const read = text(reader.stdout);
+    const pieces = ['a', 'b', 'c'].map((letter) => letter.repeat(150_000));
+    for (const piece of pieces) await output.append(piece);
+    await output.close();
+    expect((await read) === pieces.join('')).toBe(true);
+  });
+
   it('fails with EPIPE as the cause when its reader has left', async () => {
     const fifo = at('fifo');
     const reader = spawn('sh', ['-c', 'mkfifo "$0" && echo ready && exec head -c 1 "$0"', fifo]);
