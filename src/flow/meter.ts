@@ -127,13 +127,13 @@ export class FlowMeter {
   #hash(count: number): void {
     const { key, status } = this.#columns;
     const hashes = this.#hashes;
-    const { index, mask, seed } = this.#table;
+    const { buckets, mask, seed } = this.#table;
     let sum = 0;
     for (let row = 0; row < count; row++) {
       if (status[row] !== METERED) continue;
       const hash = hashKey(key, row * KEY_WORDS, seed);
       hashes[row] = hash;
-      sum ^= index[(hash << 1) & mask];
+      sum ^= buckets[hash & mask];
     }
     this.warmed = sum;
   }
@@ -142,12 +142,12 @@ export class FlowMeter {
   #touch(count: number): void {
     const { status } = this.#columns;
     const hashes = this.#hashes;
-    const { index, mask } = this.#table;
+    const { buckets, mask } = this.#table;
     const { words } = this.#table.store;
     let sum = 0;
     for (let row = 0; row < count; row++) {
       if (status[row] !== METERED) continue;
-      const base = Math.max(index[(hashes[row] << 1) & mask] - 1, 0) * RECORD_WORDS;
+      const base = Math.max(buckets[hashes[row] & mask] - 1, 0) * RECORD_WORDS;
       sum ^= words[base] ^ words[base + WORD_HASH] ^ words[base + 2 * DOUBLE_PACKETS] ^ words[base + WORD_FLAGS + 8];
     }
     this.warmed ^= sum;
