@@ -39,7 +39,7 @@ async function meter(args: readonly string[]): Promise<number> {
     printError(USAGE);
     return 2;
   }
-  const parsed = parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]);
+  const parsed = await parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]);
   if (parsed.values.has('help')) return print(mainHelp());
   if (parsed.values.has('version')) return print(`nfstream ${version()}\n`);
   const { meterArguments } = await import('./meter-arguments.ts');
@@ -48,7 +48,7 @@ async function meter(args: readonly string[]): Promise<number> {
 }
 
 async function doctor(args: readonly string[]): Promise<number> {
-  const { values, operands } = parseFlags(args, DOCTOR_FLAGS);
+  const { values, operands } = await parseFlags(args, DOCTOR_FLAGS);
   if (values.has('help')) return print(commandHelp('doctor'));
   refuseOperands('doctor', operands);
   const { doctor, formatDoctor } = await import('./doctor.ts');
@@ -58,7 +58,7 @@ async function doctor(args: readonly string[]): Promise<number> {
 }
 
 async function buildNative(args: readonly string[]): Promise<number> {
-  const { values, operands } = parseFlags(args, BUILD_NATIVE_FLAGS);
+  const { values, operands } = await parseFlags(args, BUILD_NATIVE_FLAGS);
   if (values.has('help')) return print(commandHelp('build-native'));
   refuseOperands('build-native', operands);
   const { ADDON_NAMES } = await import('../native/addon.ts');

@@ -2,7 +2,6 @@
 // here: a flag that doesn't exist, one that stands twice, one that lacks its value or has one too many.
 import { parseArgs } from 'node:util';
 import { NfstreamError } from '../errors.ts';
-import { nearest } from '../options.ts';
 import type { Flag, FlagGroup } from './flags.ts';
 
 export interface ParsedFlags {
@@ -11,8 +10,8 @@ export interface ParsedFlags {
   readonly operands: readonly string[];
 }
 
-/** @throws NfstreamError USAGE, naming the flag and what it takes. */
-export function parseFlags(args: readonly string[], groups: readonly FlagGroup[]): ParsedFlags {
+/** Rejects with NfstreamError USAGE, naming the flag and what it takes. */
+export async function parseFlags(args: readonly string[], groups: readonly FlagGroup[]): Promise<ParsedFlags> {
   const flags = groups.flatMap((group) => group.flags);
   const byName = new Map(flags.map((flag) => [flag.name, flag]));
   const { tokens } = parseArgs({
@@ -28,7 +27,7 @@ export function parseFlags(args: readonly string[], groups: readonly FlagGroup[]
     if (token.kind === 'positional') operands.push(token.value);
     if (token.kind !== 'option') continue;
     const flag = byName.get(token.name);
-    if (flag === undefined) throw unknownFlag(token.rawName, flags);
+    if (flag === undefined) throw await unknownFlag(token.rawName, flags);
     if (values.has(flag.name)) throw usage(`Expected ${token.rawName} once but received it again`);
     values.set(flag.name, flag.value === undefined ? noValue(token) : requiredValue(flag.value, token));
   }
@@ -64,7 +63,9 @@ function requiredValue(expected: string, { rawName, value, inlineValue }: Option
   return value;
 }
 
-function unknownFlag(rawName: string, flags: readonly Flag[]): NfstreamError {
+async function unknownFlag(rawName: string, flags: readonly Flag[]): Promise<NfstreamError> {
+  // Loaded here, because it is never needed by --version and --help, which shall be quick.
+  const { nearest } = await import('../options.ts');
   // One letter is near to every other: only names help there.
   const candidates = flags.map((flag) => `--${flag.name}`);
   const hint = rawName.startsWith('--') ? `; did you mean ${nearest(rawName, candidates)}?` : '; see --help';

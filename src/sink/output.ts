@@ -4,7 +4,6 @@
 // its own name is always whole; an existing one is replaced then, not before. What is no regular file (a device, a
 // FIFO, `-`, /dev/stdout, /dev/fd/N) is written directly. Every write is asynchronous, also to a pipe, so a reader
 // that stalls doesn't stall signals and timers.
-import { randomBytes } from 'node:crypto';
 import { type Stats, unlinkSync, write } from 'node:fs';
 import { access, constants, type FileHandle, open, realpath, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -65,7 +64,7 @@ async function openBeside(target: string, existing: Stats | null): Promise<Outpu
   const final = existing === null ? resolve(target) : await realpath(target);
   // A quarter of what a name may have, as a character can take three bytes.
   const stem = basename(final).slice(0, 64);
-  const temporary = join(dirname(final), `.${stem}.${process.pid}-${randomBytes(4).toString('hex')}.part`);
+  const temporary = join(dirname(final), `.${stem}.${process.pid}-${Math.random().toString(36).slice(2, 10)}.part`);
   const handle = await open(temporary, 'wx');
   const output = new DescriptorOutput(target, handle.fd, handle, { temporary, final });
   if (existing !== null) {

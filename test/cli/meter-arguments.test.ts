@@ -5,11 +5,11 @@ import { meterArguments } from '../../src/cli/meter-arguments.ts';
 import { parseFlags } from '../../src/cli/parse-flags.ts';
 import { DEFAULTS, resolveOptions } from '../../src/options.ts';
 
-const parse = (...args: string[]) => meterArguments(parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]));
+const parse = async (...args: string[]) => meterArguments(await parseFlags(args, [...METER_FLAGS, ...RUN_FLAGS]));
 
 describe('arguments of the main job', () => {
-  it('reach the Streamer as its options', () => {
-    const { options } = parse(
+  it('reach the Streamer as its options', async () => {
+    const { options } = await parse(
       ...['a.pcap', '--active-timeout', '1.5', '--inactive-timeout=Infinity', '--filter', 'tcp', '--fragments=ignore'],
       ...['--no-decode-tunnels', '--snaplen=96', '--capacity', '10', '--on-capacity', 'export', '--no-ndpi', '-'],
       ...['--dissections', '0'],
@@ -31,8 +31,8 @@ describe('arguments of the main job', () => {
     expect(() => resolveOptions(options)).not.toThrow();
   });
 
-  it('are left out where no flag is given, so that the defaults are the library’s', () => {
-    expect(parse('a.pcap').options).toEqual({ source: ['a.pcap'], handleSigint: false });
+  it('are left out where no flag is given, so that the defaults are the library’s', async () => {
+    expect((await parse('a.pcap')).options).toEqual({ source: ['a.pcap'], handleSigint: false });
   });
 
   it('have a flag for every option that a command line can give', () => {
@@ -67,8 +67,8 @@ describe('arguments of the main job', () => {
     [['-o', '-', '--format=csv'], '-', 'csv'],
     [['-o', 'a.txt', '--format=csv'], 'a.txt', 'csv'],
     [['--output=-x', '--format=csv'], '-x', 'csv'],
-  ])('%j write to %s as %s', (args, target, format) => {
-    expect(parse('a.pcap', ...args)).toMatchObject({ flows: { target, format }, summary: null, stats: null });
+  ])('%j write to %s as %s', async (args, target, format) => {
+    expect(await parse('a.pcap', ...args)).toMatchObject({ flows: { target, format }, summary: null, stats: null });
   });
 
   it.each([
@@ -76,13 +76,13 @@ describe('arguments of the main job', () => {
     [['--summary', '-o', 'a.csv'], 'a.csv', 'stdout'],
     [['--summary', '--format', 'csv'], '-', 'stderr'],
     [['--summary', '-o', '-'], '-', 'stderr'],
-  ])('%j write flows to %s and the summary to %s', (args, target, summary) => {
-    const parsed = parse('a.pcap', ...args);
+  ])('%j write flows to %s and the summary to %s', async (args, target, summary) => {
+    const parsed = await parse('a.pcap', ...args);
     expect([parsed.flows?.target ?? null, parsed.summary]).toEqual([target, summary]);
   });
 
-  it('take words after -- as sources, and short flags together', () => {
-    expect(parse('-qo', 'a.csv', '--', '-x', '--stats')).toMatchObject({
+  it('take words after -- as sources, and short flags together', async () => {
+    expect(await parse('-qo', 'a.csv', '--', '-x', '--stats')).toMatchObject({
       sources: ['-x', '--stats'],
       flows: { target: 'a.csv' },
       isQuiet: true,

@@ -34,7 +34,7 @@ describe('a file', () => {
     await output.append('x'.repeat(200_000));
     await output.append('end\n');
     expect(existsSync(at('flows.csv'))).toBe(false);
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.flows\.csv\.\d+-[0-9a-f]{8}\.part$/)]);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.flows\.csv\.\d+-[0-9a-z]+\.part$/)]);
     await output.close();
     expect(readdirSync(folder)).toEqual(['flows.csv']);
     expect(readFileSync(at('flows.csv'), 'utf8')).toBe(`${'x'.repeat(200_000)}end\n`);
