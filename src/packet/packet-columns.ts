@@ -32,6 +32,8 @@ export const SKIP_REASONS = [
   'malformed_ip',
   'fragment_ignored',
   'fragment_orphan',
+  'unfilterable_link_type',
+  'abandoned',
 ] as const;
 export type SkipReason = Exclude<(typeof SKIP_REASONS)[number], 'metered'>;
 
@@ -49,6 +51,11 @@ export const SKIP_MALFORMED_IP = 5;
 export const SKIP_FRAGMENT_IGNORED = 6;
 /** A non-first fragment whose first fragment was not seen (or left the bounded table), with `fragments: 'assign'`. */
 export const SKIP_FRAGMENT_ORPHAN = 7;
+
+/** The bpfFilter does not compile for the frame's link type: an Ethernet filter on raw IP, say. */
+export const SKIP_UNFILTERABLE_LINK_TYPE = 8;
+/** Read, but not looked at any more: user code failed at an earlier packet of the batch. */
+export const SKIP_ABANDONED = 9;
 
 /** Tunnel types in the key (bits 24 and up of word KEY_TUNNEL). 1 to 3 are NFStream's numbers. */
 export const TUNNEL_NONE = 0;

@@ -17,7 +17,8 @@ import { describeBytes, MAGIC_BYTES, mayBecomeCapture, recogniseCapture } from '
 import type { RecordParser } from './record-parser.ts';
 import { type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from './source.ts';
 
-const CHUNK_BYTES = 1 << 20;
+/** Each wait for the file costs about 0.1 ms: 4 MB metered 1.2 GB a tenth faster than 1 MB, 8 MB no faster. */
+const CHUNK_BYTES = 1 << 22;
 const HEADROOM_BYTES = 1 << 17;
 /** Bytes after which the event loop gets a turn, even where all of them were there. */
 const TURN_BYTES = 1 << 19;
