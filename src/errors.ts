@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   FILTER_UNAVAILABLE: { exit: 1, meaning: 'a filter was given but the capture addon (libpcap) does not load' },
   NDPI_UNAVAILABLE: { exit: 1, meaning: 'nDPI was asked for but its addon does not load' },
   NATIVE_BUILD_FAILED: { exit: 1, meaning: 'compiling a native addon failed' },
+  OUT_OF_MEMORY: { exit: 1, meaning: 'the table of live flows can not grow' },
   ALREADY_ITERATED: { exit: 1, meaning: 'a Streamer was iterated a second time' },
   USER_METRIC_FAILED: { exit: 1, meaning: 'a user metric threw, or returned no value' },
   USER_CLASSIFIER_FAILED: { exit: 1, meaning: 'a user classifier threw' },

@@ -1,16 +1,15 @@
 // The ledger: every packet read is metered or skipped for one named reason, and the sum closes.
-import type { FlowMeter } from './flow/meter.ts';
 import { SKIP_REASONS, type SkipReason } from './packet/packet-columns.ts';
-import type { PacketSource } from './source/source.ts';
+import type { Pipeline } from './pipeline.ts';
 
 /** `packets_read` equals `packets_metered` plus the sum of `packets_skipped`, at any time. docs/counters.md explains each. */
 export interface StreamerStats {
   packets_read: number;
   packets_metered: number;
   packets_skipped: Record<SkipReason, number>;
-  /** Flows in the table now; 0 after the run. */
+  /** Flows in the table now; 0 after the run, unless user code failed. */
   flows_live: number;
-  /** Flows handed over, by what ended them. */
+  /** Flows that ended and were not dropped, by what ended them; after a `break` those that nobody took, too. */
   flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number };
   /** Flows dropped because the table was full. */
   flows_evicted: number;
@@ -36,16 +35,13 @@ export function emptyStats(): StreamerStats {
   };
 }
 
-/** The ledger of a run, as it stands. */
-export function statsOf(source: PacketSource, meter: FlowMeter, seconds: number): StreamerStats {
+/** The ledger of a run, as it stands: rows counted where they are read, and again where they are dealt with. */
+export function statsOf({ source, meter, packetsRead }: Pipeline, seconds: number): StreamerStats {
   const stats = emptyStats();
-  let skipped = 0;
   REASONS.forEach((reason, i) => {
-    const count = meter.packetsSkipped[i + 1];
-    stats.packets_skipped[reason] = count;
-    skipped += count;
+    stats.packets_skipped[reason] = meter.packetsSkipped[i + 1];
   });
-  stats.packets_read = meter.packetsMetered + skipped;
+  stats.packets_read = packetsRead;
   stats.packets_metered = meter.packetsMetered;
   stats.flows_live = meter.flowsLive;
   stats.flows_exported = { ...meter.exported };

@@ -45,7 +45,8 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
   readonly #filter: PacketFilter | null;
   readonly #ndpi: NdpiClassifier | null;
   #pipeline: Pipeline | undefined;
-  #run: AsyncGenerator<FlowBatch, void> | undefined;
+  /** The iterators that were handed out, to be closed by `asyncDispose`. */
+  readonly #iterators: AsyncGenerator<unknown, void>[] = [];
   #isStopped = false;
   #startedAt = 0;
   #endedAt = 0;
@@ -72,7 +73,7 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
     const pipeline = this.#pipeline;
     if (pipeline === undefined) return emptyStats();
     const until = this.#endedAt === 0 ? performance.now() : this.#endedAt;
-    return statsOf(pipeline.source, pipeline.meter, (until - this.#startedAt) / 1000);
+    return statsOf(pipeline, (until - this.#startedAt) / 1000);
   }
 
   /** Stored bytes of the source consumed so far and in all (null when unknown), for a progress display. */
@@ -85,18 +86,40 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
   stop(): void {
     this.#isStopped = true;
     // A fill that waits for input (a pipe, say) must not hold the end up.
-    void this.#pipeline?.source.close();
+    this.#pipeline?.source.close().catch(() => {});
   }
 
-  /** Flow by flow, in the order they end. Rejects with NfstreamError after every flow that could be had was given. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
-    for await (const batch of this.batches()) {
+  /**
+   * Flow by flow, in the order they end. When the source is damaged, rejects with NfstreamError after all flows up to
+   * the damage; when user code throws, after the flows that had ended by then.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
+    return this.#keep(this.#flows());
+  }
+
+  /** The same flows in batches, as they leave the meter: what sinks read. */
+  batches(): AsyncGenerator<FlowBatch, void> {
+    return this.#keep(this.#batches());
+  }
+
+  /** Ends the run and closes everything; `await using` calls it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    for (const iterator of this.#iterators) await iterator.return();
+  }
+
+  #keep<T>(iterator: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+    this.#iterators.push(iterator);
+    return iterator;
+  }
+
+  async *#flows(): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
+    for await (const batch of this.#batches()) {
       for (let row = 0; row < batch.count; row++) yield batch.flow(row) as Flow<MetricsOf<Options>>;
     }
   }
 
-  /** The same flows in batches, as they leave the meter: what sinks read. */
-  async *batches(): AsyncGenerator<FlowBatch, void> {
+  async *#batches(): AsyncGenerator<FlowBatch, void> {
     if (this.#pipeline !== undefined) {
       throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
     }
@@ -108,13 +131,12 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
     if (signal?.aborted) this.#isStopped = true;
     signal?.addEventListener('abort', stop, { once: true });
     if (handleSigint) process.once('SIGINT', stop);
-    this.#run = meterFlows(pipeline, () => this.#isStopped);
     try {
       let hasWarned = false;
-      for await (const batch of this.#run) {
-        if (!hasWarned && pipeline.meter.flowsEvicted > 0) {
+      for await (const batch of meterFlows(pipeline, () => this.#isStopped)) {
+        if (!hasWarned && pipeline.meter.flowsEvicted + pipeline.meter.exported.capacity > 0) {
           hasWarned = true;
-          warnOfEviction(this.#options.capacity);
+          warnOfCapacity(this.#options);
         }
         yield batch;
       }
@@ -123,12 +145,6 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
       signal?.removeEventListener('abort', stop);
       process.off('SIGINT', stop);
     }
-  }
-
-  /** Ends the run and closes everything; `await using` calls it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.stop();
-    await this.#run?.return();
   }
 
   #build(): Pipeline {
@@ -153,14 +169,17 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
       decoder.columns,
       labeller,
     );
-    return { source, batch, filter: this.#filter, decoder, meter, labeller };
+    return { source, batch, filter: this.#filter, decoder, meter, labeller, packetsRead: 0 };
   }
 }
 
-function warnOfEviction(capacity: number): void {
-  process.emitWarning(
-    `More than ${capacity} flows are live: the least recently used are dropped (counted in stats.flows_evicted). ` +
-      "Raise capacity, shorten inactiveTimeout, or set onCapacity to 'export'.",
-    { type: 'NfstreamWarning', code: 'NFSTREAM_CAPACITY' },
-  );
+function warnOfCapacity({ capacity, onCapacity }: ResolvedOptions): void {
+  const consequence =
+    onCapacity === 'drop'
+      ? 'dropped (counted in stats.flows_evicted). Raise capacity, shorten inactiveTimeout, or set onCapacity to "export".'
+      : 'exported early, with export_reason -1. Raise capacity or shorten inactiveTimeout.';
+  process.emitWarning(`More than ${capacity} flows are live: the least recently used are ${consequence}`, {
+    type: 'NfstreamWarning',
+    code: 'NFSTREAM_CAPACITY',
+  });
 }

@@ -142,6 +142,37 @@ describe('a Streamer', () => {
 });
 
 describe('the ledger', () => {
+  it('has read every packet that tshark counts', async () => {
+    const counters = JSON.parse(readFileSync(path('../fixtures/expected/counters.json'), 'utf8'));
+    const { packets_metered, packets_skipped } = counters['demo.pcapng'];
+    const streamer = plain({});
+    await collect(streamer);
+    expect(streamer.stats.packets_read).toBe(packets_metered + packets_skipped.not_ip);
+    expect(streamer.stats).toMatchObject({ packets_metered, packets_skipped });
+  });
+
+  it('names the packets that were read and left behind when user code failed', async () => {
+    let calls = 0;
+    const streamer = plain({ userMetrics: { fails: () => (calls++ === 10 ? Number.NaN : 1) } });
+    await failure(streamer);
+    expectClosed(streamer);
+    expect(streamer.stats.packets_metered).toBe(11);
+    expect(streamer.stats.packets_skipped.abandoned).toBeGreaterThan(100);
+    expect(streamer.stats.flows_live).toBeGreaterThan(0);
+  });
+
+  it('counts the reason that a flow left with, whoever set it', async () => {
+    class Late extends NFStreamClassifier {
+      override onFlowTerminate(flow: Flow) {
+        flow.export_reason = 11;
+      }
+    }
+    const streamer = plain({ userClassifiers: new Late('late') });
+    const records = await collect(streamer);
+    expect(records.every((record) => record.export_reason === 11)).toBe(true);
+    expect(streamer.stats.flows_exported).toMatchObject({ user: records.length, termination: 0 });
+  });
+
   it('closes, before, during and after a run', async () => {
     const streamer = plain({ bpfFilter: 'udp' });
     expect(streamer.stats.packets_read).toBe(0);
@@ -165,6 +196,15 @@ describe('the ledger', () => {
     const flows = (await collect(streamer)).length;
     expect(streamer.stats.flows_evicted).toBeGreaterThan(10);
     expect(flows).toBeLessThan(30);
+    expect(warn).toHaveBeenCalledOnce();
+    warn.mockRestore();
+  });
+
+  it('warns once, too, of flows exported for lack of room', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const streamer = plain({ capacity: 3, onCapacity: 'export' });
+    const flows = (await collect(streamer)).length;
+    expect(streamer.stats.flows_exported.capacity).toBe(flows - 3);
     expect(warn).toHaveBeenCalledOnce();
     warn.mockRestore();
   });
@@ -200,7 +240,51 @@ class Counter extends NFStreamClassifier {
   }
 }
 
+describe('slow input', () => {
+  it('holds no finished flow back while it waits for packets', async () => {
+    const input = new PassThrough();
+    input.write(bytes);
+    const streamer = plain({ source: input, userMetrics: { now: (_, flow) => setReason(flow) } });
+    for await (const flow of streamer) {
+      expect(flow.export_reason).toBe(5);
+      expect(streamer.stats.bytes_read).toBeLessThanOrEqual(bytes.length);
+      break;
+    }
+  });
+
+  const setReason = (flow: Flow) => {
+    flow.export_reason = 5;
+    return 0;
+  };
+});
+
 describe('ending early', () => {
+  it('by break: what onExit throws is not lost', async () => {
+    class Bad extends NFStreamClassifier {
+      override onExit() {
+        throw new Error('no way out');
+      }
+    }
+    const run = async () => {
+      for await (const _ of plain({ userClassifiers: new Bad('bad') })) break;
+    };
+    await expect(run()).rejects.toMatchObject({ code: 'USER_CLASSIFIER_FAILED' });
+  });
+
+  it('by asyncDispose, with an iterator in the middle: nothing more comes, no listener stays', async () => {
+    const listeners = process.listenerCount('SIGINT');
+    const streamer = plain({ handleSigint: true });
+    const flows = streamer[Symbol.asyncIterator]();
+    expect((await flows.next()).done).toBe(false);
+    expect(process.listenerCount('SIGINT')).toBe(listeners + 1);
+    await streamer[Symbol.asyncDispose]();
+    expect(process.listenerCount('SIGINT')).toBe(listeners);
+    expect((await flows.next()).done).toBe(true);
+    const { seconds } = streamer.stats;
+    await sleep(20);
+    expect(streamer.stats.seconds).toBe(seconds);
+  });
+
   it('by break: every flow is ended for classifiers, onExit is called once', async () => {
     const counter = new Counter('counter');
     for await (const _ of plain({ userClassifiers: counter, inactiveTimeout: 0.1 })) break;

@@ -2,7 +2,7 @@
 // `dissections` packets were shown, then writes the columns of NDPI_FIELDS into `flow.metrics`.
 //
 // What is shown: whole, unfragmented IP packets. Later fragments have no ports and nDPI refuses cut packets, so neither
-// counts against the budget. nDPI's state of a flow is freed at the same moment as its columns are written; a flow that
+// counts against the budget (but patience ends). nDPI's state of a flow is freed at the same moment as its columns are written; a flow that
 // ends before that gets nDPI's last word. The order of calls is ndpiReader's, so the applications are, too.
 import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
@@ -31,9 +31,15 @@ interface Dissection {
   handle: number;
   /** Packets shown so far. */
   shown: number;
+  /** Packets that could not be shown. */
+  passed: number;
 }
 
+/** Nothing was shown yet: nDPI has no state of the flow. */
+const UNOPENED = -2;
 const DONE = -1;
+/** A flow whose packets are cut, but for a few, is given up after this many times the packet budget. */
+const PATIENCE = 8;
 const IPV4 = 4;
 
 export class NdpiClassifier extends NFStreamClassifier {
@@ -55,8 +61,8 @@ export class NdpiClassifier extends NFStreamClassifier {
   }
 
   override onFlowInit(flow: Flow): void {
-    const handle = (this.#detector ?? this.#start()).open();
-    flow.classifiers[this.name] = { handle, shown: 0 } satisfies Dissection;
+    if (this.#detector === undefined) this.#start();
+    flow.classifiers[this.name] = { handle: UNOPENED, shown: 0, passed: 0 } satisfies Dissection;
   }
 
   override onFlowUpdate(packet: Packet, flow: Flow): boolean {
@@ -68,7 +74,13 @@ export class NdpiClassifier extends NFStreamClassifier {
     }
     const at = packet.ipAt;
     const end = packet.ipEnd;
-    if (packet.isLaterFragment || end - at < packet.ipSize) return false;
+    if (packet.isLaterFragment || end - at < packet.ipSize) {
+      dissection.passed++;
+      if (dissection.passed < this.#dissections * PATIENCE) return false;
+      this.#finish(flow, dissection);
+      return true;
+    }
+    if (dissection.handle === UNOPENED) dissection.handle = this.#detector!.open();
     const state = this.#detector!.process(dissection.handle, packet.bytes, at, end, packet.timestamp);
     dissection.shown++;
     if (state < NDPI_COMPLETE && dissection.shown < this.#dissections) return false;
@@ -90,27 +102,28 @@ export class NdpiClassifier extends NFStreamClassifier {
     return flow.classifiers[this.name] as unknown as Dissection;
   }
 
-  #start(): NdpiDetector {
+  #start(): void {
+    let detector: NdpiDetector;
     try {
-      this.#detector = this.#addon.createDetector();
+      detector = this.#addon.createDetector();
     } catch (cause) {
       throw new NfstreamError('NDPI_UNAVAILABLE', `nDPI does not start: ${String(cause)}`, { cause });
     }
-    this.#names = new NdpiNames(this.#addon, this.#detector);
-    return this.#detector;
+    this.#detector = detector;
+    this.#names = new NdpiNames(this.#addon, detector);
   }
 
   /** nDPI's last word on a flow that it had not finished with. */
   #finish(flow: Flow, dissection: Dissection): void {
-    const { handle } = dissection;
     const detector = this.#detector!;
     if (dissection.shown > 0) {
-      detector.giveUp(handle);
+      detector.giveUp(dissection.handle);
     } else {
+      dissection.handle = detector.open();
       const isV4 = flow.ip_version === IPV4;
       const src = isV4 ? ipv4Number(flow.ip_src) : 0;
       const dst = isV4 ? ipv4Number(flow.ip_dst) : 0;
-      detector.guess(handle, flow.ip_protocol, src, flow.src_port, dst, flow.dst_port);
+      detector.guess(dissection.handle, flow.ip_protocol, src, flow.src_port, dst, flow.dst_port);
     }
     this.#write(flow, dissection);
   }

@@ -85,6 +85,13 @@ export class FlowMeter {
     this.#expire = (slot) => this.#finish(slot, EXPORT_INACTIVE);
   }
 
+  /** Rows that `meter` has dealt with: metered, or skipped for a reason. */
+  get packetsProcessed(): number {
+    let skipped = 0;
+    for (const count of this.packetsSkipped) skipped += count;
+    return this.packetsMetered + skipped;
+  }
+
   /** Flows live now. */
   get flowsLive(): number {
     return this.#table.live;
@@ -262,6 +269,8 @@ export class FlowMeter {
     const { store } = this.#table;
     store.words[slot * RECORD_WORDS + WORD_REASON] = reason;
     const flow = this.#observer?.ended(slot);
+    // A classifier may have set a reason of its own at the end.
+    const final = store.words[slot * RECORD_WORDS + WORD_REASON];
     let batch = this.#finished[this.#finished.length - 1];
     if (batch === undefined || batch.isFull) {
       batch = new FlowBatch();
@@ -269,10 +278,10 @@ export class FlowMeter {
     }
     batch.push(store, slot, flow);
     this.#free(slot);
-    if (reason === EXPORT_INACTIVE) this.exported.inactive++;
-    else if (reason === EXPORT_ACTIVE) this.exported.active++;
-    else if (reason === EXPORT_TERMINATION) this.exported.termination++;
-    else if (reason === EXPORT_CAPACITY) this.exported.capacity++;
+    if (final === EXPORT_INACTIVE) this.exported.inactive++;
+    else if (final === EXPORT_ACTIVE) this.exported.active++;
+    else if (final === EXPORT_TERMINATION) this.exported.termination++;
+    else if (final === EXPORT_CAPACITY) this.exported.capacity++;
     else this.exported.user++;
   }
 

@@ -17,6 +17,7 @@
 //        128..191 TCP flag counts            word 32..47 syn, cwr, ece, urg, ack, psh, rst, fin: two words each
 //
 // Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads.
+import { NfstreamError } from '../errors.ts';
 import { KEY_WORDS } from '../packet/packet-columns.ts';
 
 export const RECORD_BYTES = 192;
@@ -64,7 +65,7 @@ export class RecordStore {
   rows: number;
 
   constructor(rows: number) {
-    const buffer = new ArrayBuffer(rows * RECORD_BYTES);
+    const buffer = allocate(rows);
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
     this.rows = rows;
@@ -72,7 +73,7 @@ export class RecordStore {
 
   grow(rows: number): void {
     const old = this.words;
-    const buffer = new ArrayBuffer(rows * RECORD_BYTES);
+    const buffer = allocate(rows);
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
     this.words.set(old);
@@ -87,5 +88,16 @@ export class RecordStore {
     const fromAt = fromRow * RECORD_WORDS;
     // As words, not as doubles: a key that reads as a NaN may have its bits changed on the way.
     for (let i = 0; i < RECORD_WORDS; i++) words[at + i] = fromWords[fromAt + i];
+  }
+}
+
+function allocate(rows: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(rows * RECORD_BYTES);
+  } catch (cause) {
+    const megabytes = Math.ceil((rows * RECORD_BYTES) / 1e6);
+    throw new NfstreamError('OUT_OF_MEMORY', `No ${megabytes} MB are left for ${rows} flows; lower capacity`, {
+      cause,
+    });
   }
 }
