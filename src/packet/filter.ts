@@ -1,4 +1,5 @@
-// Applies a filter expression ("tcp port 443") to batches: rows that it rejects get the status SKIP_FILTERED.
+// Applies a filter expression ("tcp port 443") to batches: rows that it rejects get the status SKIP_FILTERED, rows of
+// a link type for which it does not compile get SKIP_UNFILTERABLE_LINK_TYPE.
 //
 // libpcap compiles the expression to a BPF program once for each link type that occurs, as it would for a file of
 // that link type; compileBpf turns the program into a function, and no native call happens after that. What a row's
@@ -26,7 +27,7 @@ import {
   LINKTYPE_RAW_12,
   LINKTYPE_RAW_14,
 } from './link-layer.ts';
-import { METERED, type PacketColumns, SKIP_FILTERED } from './packet-columns.ts';
+import { METERED, type PacketColumns, SKIP_FILTERED, SKIP_UNFILTERABLE_LINK_TYPE } from './packet-columns.ts';
 
 /** The link types that are filtered: those that are decoded. Names as in https://www.tcpdump.org/linktypes.html. */
 const LINK_TYPE_NAMES: ReadonlyMap<number, string> = new Map([
@@ -62,7 +63,9 @@ export class PacketFilter {
   readonly #snaplen: number;
   /** Null for the expression that accepts everything. */
   readonly #addon: CaptureAddon | null;
-  readonly #functions = new Map<number, BpfFunction>();
+  /** By link type: the compiled expression, or why there is none. */
+  readonly #outcomes = new Map<number, BpfFunction | NfstreamError>();
+  #problem: NfstreamError | null = null;
 
   /**
    * Names of hosts and services in the expression are looked up here, which may block.
@@ -88,82 +91,93 @@ export class PacketFilter {
   }
 
   /**
-   * Sets `columns.status` of every row to METERED or SKIP_FILTERED. Rows of a link type that is not decoded are left
-   * METERED, for the decoder to count.
-   *
-   * @throws NfstreamError INVALID_FILTER when the expression does not suit a link type that occurs, as `ether host`
-   * does not suit raw IP
+   * Null, or INVALID_FILTER with the filter, the link type and libpcap's words: the first link type among the rows so
+   * far for which the expression does not compile, as `ether host` does not for raw IP.
+   */
+  get problem(): NfstreamError | null {
+    return this.#problem;
+  }
+
+  /**
+   * Sets `columns.status` of every row to METERED, SKIP_FILTERED or SKIP_UNFILTERABLE_LINK_TYPE (then `problem` says
+   * why). Rows of a link type that is not decoded are left METERED, for the decoder to count.
    */
   apply(batch: PacketBatch, columns: PacketColumns): void {
     const { count, view, frameAt, capturedLength, wireLength, linkType } = batch;
     const { status } = columns;
     let current = -1;
-    let accepts = acceptAll;
+    let accepts: BpfFunction | null = null;
     for (let row = 0; row < count; row++) {
       if (linkType[row] !== current) {
         current = linkType[row];
         accepts = this.#functionFor(current);
       }
-      status[row] = accepts(view, frameAt[row], capturedLength[row], wireLength[row]) === 0 ? SKIP_FILTERED : METERED;
+      if (accepts === null) status[row] = SKIP_UNFILTERABLE_LINK_TYPE;
+      else if (accepts(view, frameAt[row], capturedLength[row], wireLength[row]) === 0) status[row] = SKIP_FILTERED;
+      else status[row] = METERED;
     }
   }
 
   /** Ethernet first: nearly every capture is, and its message is the one to show when all refuse. */
   #compileForSome(): void {
-    let first: unknown;
+    let first: NfstreamError | undefined;
     for (const linkType of LINK_TYPE_NAMES.keys()) {
-      try {
-        this.#functionFor(linkType);
-        return;
-      } catch (error) {
-        first ??= error;
-      }
+      const outcome = this.#outcomeFor(linkType);
+      if (!(outcome instanceof NfstreamError)) return;
+      first ??= outcome;
     }
     throw first;
   }
 
-  #functionFor(linkType: number): BpfFunction {
-    let accepts = this.#functions.get(linkType);
-    if (accepts === undefined) {
-      accepts = this.#compile(linkType);
-      this.#functions.set(linkType, accepts);
-    }
-    return accepts;
+  /** The function for rows of `linkType`, or null, with `problem` set. */
+  #functionFor(linkType: number): BpfFunction | null {
+    const outcome = this.#outcomeFor(linkType);
+    if (!(outcome instanceof NfstreamError)) return outcome;
+    this.#problem ??= outcome;
+    return null;
   }
 
-  #compile(linkType: number): BpfFunction {
+  #outcomeFor(linkType: number): BpfFunction | NfstreamError {
+    let outcome = this.#outcomes.get(linkType);
+    if (outcome === undefined) {
+      outcome = this.#compile(linkType);
+      this.#outcomes.set(linkType, outcome);
+    }
+    return outcome;
+  }
+
+  #compile(linkType: number): BpfFunction | NfstreamError {
     if (this.#addon === null || !LINK_TYPE_NAMES.has(linkType)) return acceptAll;
-    if (linkType === LINKTYPE_RAW_12 || linkType === LINKTYPE_RAW_14) return this.#functionFor(LINKTYPE_RAW);
+    if (linkType === LINKTYPE_RAW_12 || linkType === LINKTYPE_RAW_14) return this.#outcomeFor(LINKTYPE_RAW);
     const littleEndian = this.#program(this.#addon, linkType, false);
-    if (linkType !== LINKTYPE_NULL) return littleEndian;
+    if (linkType !== LINKTYPE_NULL || littleEndian instanceof NfstreamError) return littleEndian;
 
     // The header is an address family in the byte order of the machine that wrote it; families are below 65536.
     // DIFFERS: tcpdump goes by the file's byte order, and so rejects packets that were converted from another file.
     const bigEndian = this.#program(this.#addon, linkType, true);
+    if (bigEndian instanceof NfstreamError) return bigEndian;
     return (view, at, capturedLength, wireLength) =>
       capturedLength >= 4 && view.getUint16(at) === 0
         ? bigEndian(view, at, capturedLength, wireLength)
         : littleEndian(view, at, capturedLength, wireLength);
   }
 
-  #program(addon: CaptureAddon, linkType: number, bigEndian: boolean): BpfFunction {
+  #program(addon: CaptureAddon, linkType: number, bigEndian: boolean): BpfFunction | NfstreamError {
     let program: Uint32Array | string;
     try {
       program = addon.compileFilter(this.#expression, linkType, this.#snaplen, bigEndian, OPTIMIZE_UP_TO);
+      if (typeof program !== 'string') validateBpf(program);
     } catch (error) {
-      // A NUL, or too long.
+      // A NUL, too long, or a program that is too long.
       program = error instanceof Error ? error.message : String(error);
     }
-    if (typeof program === 'string') {
-      const link = `${LINK_TYPE_NAMES.get(linkType)} (${linkType})`;
-      throw new NfstreamError(
-        'INVALID_FILTER',
-        `Expected a filter that libpcap compiles for link type ${link} for bpfFilter and received ` +
-          `${quoted(this.#expression)}: ${program}`,
-      );
-    }
-    validateBpf(program);
-    return compileBpf(program);
+    if (typeof program !== 'string') return compileBpf(program);
+    const link = `${LINK_TYPE_NAMES.get(linkType)} (${linkType})`;
+    return new NfstreamError(
+      'INVALID_FILTER',
+      `Expected a filter that libpcap compiles for link type ${link} for bpfFilter and received ` +
+        `${quoted(this.#expression)}: ${program}`,
+    );
   }
 }
 

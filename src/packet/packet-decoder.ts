@@ -10,7 +10,7 @@ import { BATCH_CAPACITY } from '../source/source.ts';
 import { DecodeState } from './decode-state.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { decodeLinkLayer } from './link-layer.ts';
-import { PacketColumns, SKIP_FILTERED, TUNNEL_NONE } from './packet-columns.ts';
+import { METERED, PacketColumns, TUNNEL_NONE } from './packet-columns.ts';
 
 export interface DecoderOptions {
   /** Follow tunnels to the innermost packet. */
@@ -40,8 +40,8 @@ export class PacketDecoder {
   }
 
   /**
-   * Fills rows 0 to `batch.count - 1`. The caller has zeroed `columns.status` or set SKIP_FILTERED; filtered rows are
-   * left alone.
+   * Fills rows 0 to `batch.count - 1`. The caller has set `columns.status` to METERED, or to the reason why the row is
+   * not to be metered: such rows are left alone.
    */
   decode(batch: PacketBatch): void {
     const state = this.#state;
@@ -51,14 +51,15 @@ export class PacketDecoder {
     state.batch = batch;
     state.view = batch.view;
     for (let row = 0; row < count; row++) {
-      if (status[row] === SKIP_FILTERED) continue;
+      if (status[row] !== METERED) continue;
       const at = frameAt[row];
       const captured = capturedLength[row];
       const wire = wireLength[row];
       state.row = row;
       state.vlan = 0;
       state.tunnel = TUNNEL_NONE;
-      // Some writers put 0 or the captured length of a cut frame here; the frame is never shorter than what is there.
+      // Where headers leave a length open, the frame ends here. Writers that state a wire length below the captured one
+      // (0, for one) are not believed in this; the bytes that a flow counts are the stated ones all the same.
       const lengthEnd = at + Math.max(wire, captured);
       state.lengthEnd = Math.min(lengthEnd, MAX_INT32);
       status[row] = decodeLinkLayer(state, linkType[row], at, at + Math.min(captured, snaplen));

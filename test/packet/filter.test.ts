@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NfstreamError } from '../../src/errors.ts';
 import { PacketFilter } from '../../src/packet/filter.ts';
-import { METERED, PacketColumns, SKIP_FILTERED } from '../../src/packet/packet-columns.ts';
+import { METERED, PacketColumns, SKIP_FILTERED, SKIP_UNFILTERABLE_LINK_TYPE } from '../../src/packet/packet-columns.ts';
 import { type Frame, makeBatch } from './batch.ts';
 import { pcapFile, readPcapBytes } from './pcap-bytes.ts';
 
@@ -180,7 +180,9 @@ function selectWith(filter: string, frames: readonly Frame[]): number[] | string
   const columns = new PacketColumns(frames.length);
   columns.status.fill(0xee);
   try {
-    new PacketFilter(filter, SNAPLEN).apply(makeBatch(frames), columns);
+    const packetFilter = new PacketFilter(filter, SNAPLEN);
+    packetFilter.apply(makeBatch(frames), columns);
+    if (packetFilter.problem !== null) throw packetFilter.problem;
   } catch (error) {
     if (!(error instanceof NfstreamError) || error.code !== 'INVALID_FILTER') throw error;
     return error.message;
@@ -326,18 +328,37 @@ describe('PacketFilter', () => {
     );
   });
 
-  it('takes at construction what suits some link type, and fails where it meets one that it does not suit', () => {
-    const filter = new PacketFilter('ether host 02:00:00:00:00:01', SNAPLEN);
-    const columns = new PacketColumns(2);
-    filter.apply(makeBatch([{ bytes: hex(ETHERNET_FRAMES[0]) }]), columns);
-    expect(columns.status[0]).toBe(METERED);
-    expect(() => filter.apply(makeBatch([{ bytes: hex(IP4_TCP), linkType: 101 }]), columns)).toThrow(
-      expect.objectContaining({
-        code: 'INVALID_FILTER',
-        message: expect.stringMatching(/RAW \(101\).*ethernet addresses/),
-      }),
-    );
+  it('takes at construction what suits some link type', () => {
     expect(selectWith('wlan type data', [{ bytes: hex(`0801 0000 ${MAC}`), linkType: 105 }])).toEqual([0]);
+  });
+
+  it('marks the rows of link types that the expression does not suit, filters the others, and says why', () => {
+    const ethernet = { bytes: hex(ETHERNET_FRAMES[0]) };
+    const broadcast = { bytes: hex(ETHERNET_FRAMES[5]) };
+    const raw = (linkType: number): Frame => ({ bytes: hex(IP4_TCP), linkType });
+    const loopback: Frame = { bytes: hex(`02000000${IP4_TCP}`), linkType: 0 };
+    const unknown: Frame = { bytes: hex('00'), linkType: 227 };
+    const columns = new PacketColumns(7);
+    const filter = new PacketFilter('ether host 02:00:00:00:00:02', SNAPLEN);
+    filter.apply(makeBatch([ethernet, broadcast, unknown]), columns);
+    expect([...columns.status.subarray(0, 3)]).toEqual([METERED, SKIP_FILTERED, METERED]);
+    expect(filter.problem).toBeNull();
+
+    filter.apply(makeBatch([raw(12), ethernet, loopback, broadcast, raw(101), unknown, ethernet]), columns);
+    const bad = SKIP_UNFILTERABLE_LINK_TYPE;
+    expect([...columns.status]).toEqual([bad, METERED, bad, SKIP_FILTERED, bad, METERED, METERED]);
+    const first = filter.problem;
+    expect(first).toBeInstanceOf(NfstreamError);
+    expect(first).toMatchObject({
+      code: 'INVALID_FILTER',
+      message: expect.stringMatching(
+        /link type RAW \(101\) for bpfFilter and received "ether host 02:00:00:00:00:02": .*ethernet addresses/,
+      ),
+    });
+
+    filter.apply(makeBatch([loopback, ethernet]), columns);
+    expect([...columns.status.subarray(0, 2)]).toEqual([bad, METERED]);
+    expect(filter.problem).toBe(first);
   });
 
   it('changes programs from row to row where link types are mixed', () => {

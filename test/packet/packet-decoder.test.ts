@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KEY_WORDS, SKIP_FILTERED, SKIP_REASONS } from '../../src/packet/packet-columns.ts';
+import { KEY_WORDS, METERED, SKIP_NOT_IP, SKIP_REASONS } from '../../src/packet/packet-columns.ts';
 import { PacketDecoder } from '../../src/packet/packet-decoder.ts';
 import { PacketBatch } from '../../src/source/source.ts';
 import type { Frame, Row } from './batch.ts';
@@ -35,6 +35,7 @@ import { expectOffsetsInside } from './truncate.ts';
 
 const PACKET = ipv4({ src: '192.168.0.1' }, tcp({}, new Uint8Array(20)));
 const FRAME = ethernetIp(PACKET);
+const ARP = ethernet({ etherType: 0x0806 }, new Uint8Array(28));
 const over = (dstPort: number, payload: Bytes): Bytes => ethernetIp(ipv4({ protocol: 17 }, udp({ dstPort }, payload)));
 const snap = llcSnap({ etherType: 0x0800 }, PACKET);
 
@@ -112,27 +113,29 @@ describe('PacketDecoder', () => {
     expect(words.slice(22)).toEqual([...key6, 0x04abcdef]);
   });
 
-  it('leaves filtered rows alone', () => {
+  it.each(SKIP_REASONS.slice(1))('leaves rows alone that have the status %s', (reason) => {
+    const status = SKIP_REASONS.indexOf(reason);
     const batch = makeBatch([{ bytes: FRAME }, { bytes: FRAME }, { bytes: FRAME }]);
     const decoder = new PacketDecoder(DEFAULT_OPTIONS, 3);
-    decoder.columns.status[1] = SKIP_FILTERED;
+    decoder.columns.status[1] = status;
     decoder.columns.key.fill(-7);
     decoder.decode(batch);
-    expect([...decoder.columns.status]).toEqual([0, SKIP_FILTERED, 0]);
+    expect([...decoder.columns.status]).toEqual([0, status, 0]);
     expect(new Set(decoder.columns.key.subarray(KEY_WORDS, KEY_WORDS * 2))).toEqual(new Set([-7]));
+    expect(new Set(decoder.columns.key.subarray(KEY_WORDS * 2))).not.toContain(-7);
   });
 
   it('decodes rows 0 to count - 1 and no others', () => {
     const decoder = new PacketDecoder(DEFAULT_OPTIONS, 3);
-    const batch = makeBatch([{ bytes: FRAME }, { bytes: FRAME }, { bytes: FRAME }]);
-    decoder.columns.status.fill(99);
+    const batch = makeBatch([{ bytes: FRAME }, { bytes: ARP }, { bytes: ARP }]);
     batch.count = 2;
     decoder.decode(batch);
-    expect([...decoder.columns.status]).toEqual([0, 0, 99]);
+    const decoded = [METERED, SKIP_NOT_IP, METERED];
+    expect([...decoder.columns.status]).toEqual(decoded);
     batch.count = 0;
     decoder.decode(batch);
     decoder.decode(new PacketBatch());
-    expect([...decoder.columns.status]).toEqual([0, 0, 99]);
+    expect([...decoder.columns.status]).toEqual(decoded);
   });
 
   it('decodes each row as if it were alone', () => {
@@ -160,6 +163,12 @@ describe('PacketDecoder', () => {
       });
       if (rows[0].status[0] === 0) expect(rows[1]).toEqual(rows[0]);
     }
+  });
+
+  it('ends an IP packet of unknown length with the frame, by its wire length unless that is less than what is there', () => {
+    const unknown = ipv4({ totalLength: 0 }, tcp({}, new Uint8Array(20)));
+    const ipSize = (wireLength: number): number => decodeFrame(ethernetIp(unknown), { wireLength }).ipSize;
+    expect([0, 73, 74, 75, 1514].map(ipSize)).toEqual([60, 60, 60, 61, 1500]);
   });
 
   it('is total: any bytes, any link type, any cut', () => {
