@@ -19,11 +19,19 @@ export interface MeterArguments {
   readonly isQuiet: boolean;
 }
 
+/** Its names, as far as they can be told without asking the system. */
+const STANDARD_INPUT = /^(-|\/dev\/stdin|\/(dev|proc\/self)\/fd\/0)$/;
+
 /** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `withFlagNames`. */
 export function meterArguments({ values, operands }: ParsedFlags): MeterArguments {
   if (operands.length === 0) throw usage('Expected SOURCE, a capture file or -, but received none; see --help');
   const empty = operands.indexOf('');
   if (empty >= 0) throw usage('Expected a capture file or - for SOURCE but received ""');
+  const standardInputs = operands.filter((operand) => STANDARD_INPUT.test(operand));
+  if (standardInputs.length > 1) {
+    const received = standardInputs.map((operand) => JSON.stringify(operand)).join(' and ');
+    throw usage(`Expected standard input at most once for SOURCE but received ${received}`);
+  }
   const text = (name: string) => values.get(name) as string | undefined;
   const output = text('output');
   const format = formatOf(text('format'), output);
@@ -84,13 +92,24 @@ function plainNumber(text: string): number | string {
 
 /** The Streamer names its options in messages; whoever typed a flag looks for the flag. */
 export function withFlagNames(error: unknown): unknown {
-  if (!(error instanceof NfstreamError)) return error;
+  // A file's name can read like anything.
+  if (!(error instanceof NfstreamError) || error.file !== undefined) return error;
+  const { code } = error;
   let { message } = error;
   for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {
-    if (option !== undefined) message = message.replace(` for ${option} `, ` for --${name} `);
+    if (option !== undefined) message = message.replace(new RegExp(`(^| for )${option}(?= )`), `$1--${name}`);
   }
-  if (error.code === 'NDPI_UNAVAILABLE') {
+  if (code === 'NDPI_UNAVAILABLE') {
     message += `${message.includes('\n') ? '\n' : '; '}without labels it works: --no-ndpi`;
   }
-  return message === error.message ? error : new NfstreamError(error.code, message, { cause: error });
+  return message === error.message ? error : new NfstreamError(code, message, { cause: error });
+}
+
+/** A warning of the Streamer in the words of the flags; it has no words of users that could be taken for options. */
+export function warningWithFlagNames(message: string): string {
+  let text = message.replace(/\bstats\.(\w+)/, '$1 of --stats');
+  for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {
+    if (option !== undefined) text = text.replace(new RegExp(`\\b(?<!-)${option}\\b`, 'g'), `--${name}`);
+  }
+  return text;
 }

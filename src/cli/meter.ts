@@ -1,8 +1,9 @@
 // One run of the main job: a Streamer's flows into a sink, a summary or both, the counters into a file; signals, progress
 // and warnings on the side.
 //
-// Whatever ends the run, in this order: flows so far are written out and their file gets its name (it is dropped where
-// the run failed, unless only the input is damaged), then the summary, then the counters, then the error.
+// Whatever ends the run, in this order: flows so far are written out and their file gets its name, then the summary,
+// then the counters, then the error. Nothing of it is kept where the run failed before its first flow (unless only the
+// input is damaged), and neither flows nor summary where writing the flows failed.
 import { basename } from 'node:path';
 import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
 import { CsvSink } from '../sink/csv.ts';
@@ -10,10 +11,10 @@ import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
-import { type MeterArguments, withFlagNames } from './meter-arguments.ts';
+import { type MeterArguments, warningWithFlagNames, withFlagNames } from './meter-arguments.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
-import { exitCodeOf, isReaderGone, printError } from './report-error.ts';
+import { exitCodeOf, isOutputFailed, isReaderGone, printError } from './report-error.ts';
 import { SignalWatch } from './signals.ts';
 import { Summary } from './summary.ts';
 import { summaryTable } from './summary-table.ts';
@@ -52,17 +53,19 @@ export async function meter(args: MeterArguments): Promise<number> {
   };
   await attempt(() => writeFlows(streamer, sink, summary));
   progress?.stop();
-  const isGood = failures.every((failure) => exitCodeOf(failure) === DAMAGED);
-  if (sink !== null) await attempt(() => (isGood ? sink.close() : sink.abandon()));
-  if (summary !== null && isGood) await attempt(() => printSummary(args, summary, streamer));
-  if (stats !== null) await attempt(() => writeStats(stats, streamer));
+  const flows = sink?.rows ?? summary?.flows ?? 0;
+  const isKept = flows > 0 || failures.every((failure) => exitCodeOf(failure) === DAMAGED);
+  const isSound = isKept && !failures.some(isOutputFailed);
+  if (sink !== null) await attempt(() => (isSound ? sink.close() : sink.abandon()));
+  if (summary !== null && isSound) await attempt(() => printSummary(args, summary, streamer));
+  if (stats !== null) await attempt(() => (isKept ? writeStats(stats, streamer) : stats.abandon()));
   stopWarnings();
   signals.close();
   unlink();
 
   const real = failures.filter((failure) => !isReaderGone(failure));
   const worst = real.find((failure) => exitCodeOf(failure) !== DAMAGED) ?? real[0];
-  if (worst !== undefined) throw worst;
+  if (worst !== undefined) throw withFlagNames(worst);
   return signals.exitCode ?? 0;
 }
 
@@ -123,7 +126,7 @@ function printWarnings(isQuiet: boolean, progress: Progress | null): () => void 
   const listener = (warning: Error) => {
     if (isQuiet || warning.name !== 'NfstreamWarning') return;
     progress?.hide();
-    printError(`nfstream: warning: ${printable(warning.message)}\n`);
+    printError(`nfstream: warning: ${printable(warningWithFlagNames(warning.message))}\n`);
   };
   // Without its own listener Node.js prints nothing.
   process.removeAllListeners('warning');

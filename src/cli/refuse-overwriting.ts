@@ -7,7 +7,8 @@ import { usage } from './parse-flags.ts';
 export async function refuseToOverwriteSources({ sources, flows, stats }: MeterArguments): Promise<void> {
   const readFrom = new Set<string>();
   for (const source of sources) {
-    const file = source === '-' ? null : await identityOf(source);
+    // `- < FILE` reads a file, too.
+    const file = await identityOf(source === '-' ? '/dev/stdin' : source);
     if (file !== null) readFrom.add(file);
   }
   const output = flows === null ? null : await identityOf(flows.target);

@@ -9,9 +9,13 @@ const SEVERAL_LINES: ReadonlySet<NfstreamErrorCode> = new Set([
   'NATIVE_BUILD_FAILED',
 ]);
 
+export function isOutputFailed(error: unknown): error is NfstreamError {
+  return error instanceof NfstreamError && error.code === 'OUTPUT_FAILED';
+}
+
 /** Whether whoever read our output has left: `nfstream FILE | head`. It has what it wanted, so this is no failure. */
 export function isReaderGone(error: unknown): boolean {
-  if (!(error instanceof NfstreamError) || error.code !== 'OUTPUT_FAILED') return false;
+  if (!isOutputFailed(error)) return false;
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
   return code === 'EPIPE' || code === 'ECONNRESET';
 }

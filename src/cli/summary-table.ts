@@ -8,6 +8,8 @@ import { bytesOf, type Tally, type TopCounter } from './top-counter.ts';
 
 const ROWS = 10;
 const MOST_COLUMNS = 100;
+/** A narrower terminal wraps lines. */
+const LEAST_COLUMNS = 40;
 const INDENT = 2;
 const GAP = 2;
 const TOTALS_GAP = 4;
@@ -37,11 +39,13 @@ export function summaryTable(title: string, summary: Summary, stats: StreamerSta
 
 function heading(title: string, summary: Summary, terminal: Terminal): string[] {
   const { flows, packets, bytes, firstMs, lastMs } = summary;
-  const name = styled(terminal, 'bold', printable(title));
-  if (flows === 0) return [name, '', 'no flows'];
+  const name = printable(title);
+  const head: Piece[] = [{ text: styled(terminal, 'bold', name), width: name.length }];
+  if (flows === 0) return [head[0].text, '', 'no flows'];
   const seconds = (lastMs - firstMs) / 1000;
   const begin = formatTime(firstMs);
-  const when = begin === '' ? '' : `  ${styled(terminal, 'dim', `${begin} UTC`)}`;
+  const when = `${begin} UTC`;
+  if (begin !== '') head.push({ text: styled(terminal, 'dim', when), width: when.length });
   const figures: [string, string][] = [
     [formatCount(flows), flows === 1 ? 'flow' : 'flows'],
     [formatCount(packets), packets === 1 ? 'packet' : 'packets'],
@@ -54,7 +58,7 @@ function heading(title: string, summary: Summary, terminal: Terminal): string[] 
     width: `${figure} ${unit}`.trimEnd().length,
     text: `${styled(terminal, 'bold', figure)} ${unit}`.trimEnd(),
   }));
-  return [`${name}${when}`, '', ...wrapped(totals, TOTALS_GAP, widthOf(terminal))];
+  return [...wrapped(head, GAP, widthOf(terminal)), '', ...wrapped(totals, TOTALS_GAP, widthOf(terminal))];
 }
 
 /** Text that stays on one line, and how wide it is without its styles. */
@@ -148,7 +152,7 @@ function gridOf(tables: readonly Table[], terminal: Terminal): Grid {
 }
 
 function widthOf(terminal: Terminal): number {
-  return Math.min(terminal.columns, MOST_COLUMNS) - INDENT;
+  return Math.max(LEAST_COLUMNS, Math.min(terminal.columns, MOST_COLUMNS)) - INDENT;
 }
 
 function withoutFigures<T>(cells: readonly T[], left: number): T[] {

@@ -11,7 +11,6 @@ export interface Terminal {
 }
 
 const USUAL_COLUMNS = 80;
-const LEAST_COLUMNS = 40;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -28,7 +27,7 @@ export function describeTerminal(isTerminal: boolean, columns: number, environme
   const locale = LC_ALL || LC_CTYPE || LANG || '';
   return {
     isTerminal,
-    columns: Math.max(LEAST_COLUMNS, columns > 0 ? columns : USUAL_COLUMNS),
+    columns: columns > 0 ? columns : USUAL_COLUMNS,
     hasColor: isTerminal && !NO_COLOR && TERM !== 'dumb',
     hasUnicode: /utf-?8/i.test(locale) || WT_SESSION !== undefined,
   };

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { pcap } from './capture.ts';
-import { nfstream, ROOT, temporaryFolder } from './run.ts';
+import { bash, nfstream, ROOT, temporaryFolder } from './run.ts';
 
 const file = temporaryFolder();
 const source = file('one.pcap', pcap([{}]));
@@ -27,6 +27,11 @@ describe('wrong usage', () => {
     [['-x'], 'Unknown flag -x; see --help'],
     [['--no-ndpi'], 'Expected SOURCE, a capture file or -, but received none; see --help'],
     [[''], 'Expected a capture file or - for SOURCE but received ""'],
+    [['-', '-'], 'Expected standard input at most once for SOURCE but received "-" and "-"'],
+    [
+      ['/dev/stdin', 'a.pcap', '-', '/proc/self/fd/0'],
+      'Expected standard input at most once for SOURCE but received "/dev/stdin" and "-" and "/proc/self/fd/0"',
+    ],
     [['a.pcap', '--format', 'xml'], 'Expected json or csv for --format but received "xml"'],
     [['a.pcap', '--format'], 'Expected FORMAT for --format but received nothing'],
     [['a.pcap', '-o', ''], 'Expected FILE for -o but received ""'],
@@ -70,6 +75,7 @@ describe('wrong usage', () => {
     const refused = `nfstream: Expected a file that is no SOURCE for --output but received "${source}" [USAGE]\n`;
     expect((await nfstream([source, '--format=csv', '-o', source])).stderr).toBe(refused);
     expect(await nfstream([source, '--no-ndpi', '--stats', source])).toMatchObject({ code: 2 });
+    expect((await bash(`nfstream - --format=csv -o '${source}' < '${source}'`)).stderr).toBe(refused);
   });
 });
 
@@ -108,6 +114,7 @@ describe('what fails', () => {
   it.each([
     ['SOURCE_NOT_FOUND', [file('none.pcap')]],
     ['SOURCE_NOT_FOUND', [file('new\nline.pcap')]],
+    ['SOURCE_NOT_FOUND', [file('one for snaplen 5.pcap')]],
     ['SOURCE_IS_DIRECTORY', [ROOT]],
     ['NOT_A_CAPTURE', [text]],
     ['EMPTY_CAPTURE', [empty]],
@@ -142,6 +149,14 @@ describe('what fails', () => {
       /Tried:\n.*nowhere[\s\S]*npx nfstream build-native\n.*--no-ndpi \[NDPI_UNAVAILABLE\]\n$/,
     );
     expect(await nfstream([source, '--no-ndpi'], { env: { NFSTREAM_NATIVE: 'off' } })).toMatchObject({ code: 0 });
+  });
+
+  it('FILTER_UNAVAILABLE names the flag', async () => {
+    const { code, stderr } = await nfstream([source, '--no-ndpi', '--filter', 'tcp'], {
+      env: { NFSTREAM_NATIVE: 'off' },
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^nfstream: --filter needs libpcap, [^\n]* \[FILTER_UNAVAILABLE\]\n$/);
   });
 
   it('shows the stack with --debug or NFSTREAM_DEBUG=1 only', async () => {

@@ -88,6 +88,9 @@ describe('a terminal', () => {
     expect(progressLine(samples.slice(1), 200e6, 0, dull)).toBe(
       '█████                 25 %  50.0 MB  0 packets/s  0 flows',
     );
-    expect(progressLine(samples, 200e6, 12345, { ...dull, columns: 40 })).toHaveLength(39);
+    for (const columns of [40, 25, 10]) {
+      const narrow = { ...dull, columns: describeTerminal(true, columns, {}).columns };
+      expect(progressLine(samples, 200e6, 12345, narrow)).toHaveLength(columns - 1);
+    }
   });
 });

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NDPI_FIELDS } from '../../src/classifier/ndpi-fields.ts';
+import { ERROR_CODES } from '../../src/errors.ts';
 import { CLASSIC } from '../../src/flow/schema.ts';
 import { readCsv } from '../sink/csv-reader.ts';
 import { manyFlows, pcap } from './capture.ts';
@@ -160,6 +161,53 @@ describe('-o', () => {
     expect(stderr).toMatch(/^nfstream: [^\n]*damaged\.pcap[^\n]* \[TRUNCATED_CAPTURE\]\n$/);
     expect(readCsv(readFileSync(target, 'utf8'))).toHaveLength(1 + 4);
     expect(JSON.parse(readFileSync(stats, 'utf8')).packets_read).toBe(4);
+  });
+
+  const damaged = file('cut.pcap', pcap(manyFlows(1)).subarray(0, -7));
+  const text = file('text.txt', 'no capture\n');
+
+  describe.each([
+    ['a second source that is no capture', [small, text], 'NOT_A_CAPTURE', 3],
+    [
+      'a filter that a link type has no use for',
+      [small, 'fixtures/raw.pcap', '--filter', 'not ether host 02:00:00:00:00:99'],
+      'INVALID_FILTER',
+      3,
+    ],
+    ['damage before the first flow', [damaged], 'TRUNCATED_CAPTURE', 0],
+    ['an empty capture', [file('empty.pcap', '')], 'EMPTY_CAPTURE', 0],
+  ] as const)('has what was metered before the end: %s', (_, args, code, flows) => {
+    it('beside the summary and the counters, and the error is the same', async () => {
+      const target = file(`kept-${code}.csv`, 'old');
+      const stats = file(`kept-${code}.json`);
+      const ended = await nfstream([...args, '--no-ndpi', '-o', target, '--stats', stats, '--summary']);
+      expect(ended.code).toBe(ERROR_CODES[code].exit);
+      expect(ended.stderr).toMatch(new RegExp(`^nfstream: [^\\n]* \\[${code}\\]\\n$`));
+      expect(readCsv(readFileSync(target, 'utf8'))).toHaveLength(1 + flows);
+      expect(JSON.parse(readFileSync(stats, 'utf8')).flows_exported.termination).toBe(flows);
+      expect(ended.stdout).toContain(flows === 0 ? 'no flows' : `${flows} flows`);
+    });
+  });
+
+  it.skipIf(!existsSync('/proc/self/mem'))('has the flows before a source whose reading fails', async () => {
+    const target = file('unreadable.jsonl');
+    const { code, stderr } = await nfstream([small, '/proc/self/mem', '--no-ndpi', '-o', target]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^nfstream: \/proc\/self\/mem: [^\n]* \[SOURCE_UNREADABLE\]\n$/);
+    expect(records(readFileSync(target, 'utf8'))).toHaveLength(3);
+  });
+
+  it('does not appear, nor anything else, when a run fails without a flow', async () => {
+    for (const args of [[text], ['fixtures/raw.pcap', '--filter', 'not ether host 02:00:00:00:00:99']]) {
+      const target = file('nothing.csv');
+      const stats = file('nothing.json');
+      const ended = await nfstream([...args, '--no-ndpi', '-o', target, '--stats', stats, '--summary']);
+      expect(ended.code).not.toBe(0);
+      expect(ended.stdout).toBe('');
+      expect(readdirSync(dirname(target)).filter((name) => name.includes('nothing'))).toEqual([]);
+      const counted = await nfstream([...args, '--no-ndpi', '--stats', '-']);
+      expect(counted.stderr).toMatch(/^nfstream: [^\n]*\n$/);
+    }
   });
 
   it('can be a device, a FIFO or an open descriptor', async () => {
