@@ -2,7 +2,7 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -61,10 +61,22 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** As GitHub makes them from the headings of a document. */
+function headingsOf(document: string): string[] {
+  return [...readFileSync(join(ROOT, document), 'utf8').matchAll(/^#+ +(.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
 describe('the tarball', () => {
   it('has what users need and nothing else', () => {
     const patterns = [
-      /^(package\.json|README\.md|LICENSE|NOTICE|CHANGELOG\.md|bin\/nfstream\.js)$/,
+      /^(package\.json|LICENSE|NOTICE|(README|CHANGELOG|CONTRIBUTING)\.md|bin\/nfstream\.js|fixtures\/demo\.pcapng)$/,
+      /^docs\/[a-z-]+\.md$/,
+      /^licenses\/L?GPL-3\.0\.txt$/,
       /^dist\/[a-z0-9/-]+(\.d\.ts|\.js)$/,
       /^native\/[a-z-]+\.(cc|h)$/,
       /^prebuilds\/[a-z0-9-]+\/(capture|ndpi)\.(node|json)$/,
@@ -74,6 +86,43 @@ describe('the tarball', () => {
       expect.arrayContaining(['README.md', 'LICENSE', 'NOTICE', 'CHANGELOG.md', 'bin/nfstream.js', ...BINARIES]),
     );
     expect(packed).toEqual(expect.arrayContaining(ADDON_NAMES.map((name) => `native/${name}.cc`)));
+  });
+
+  it('has everything that its documents link to, also headings', () => {
+    const documents = packed.filter((path) => path.endsWith('.md'));
+    const links = documents.flatMap((from) =>
+      [...readFileSync(join(ROOT, from), 'utf8').matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(
+        ([link, path, heading]) => ({ link: `${from}: ${link}`, to: path ? join(dirname(from), path) : from, heading }),
+      ),
+    );
+    expect(links.filter(({ link }) => link.startsWith('README.md')).length).toBeGreaterThan(10);
+    const dead = links.filter(({ to, heading }) => {
+      if (!packed.includes(to)) return !packed.some((path) => path.startsWith(join(to, '/')));
+      return heading !== undefined && !headingsOf(to).includes(heading);
+    });
+    expect(dead.map(({ link }) => link)).toEqual([]);
+  });
+
+  it('has what its README meters', () => {
+    const named = readFileSync(join(ROOT, 'README.md'), 'utf8').match(/fixtures\/[\w.-]+/g) ?? [];
+    expect([...new Set(named)]).toEqual(['fixtures/demo.pcapng']);
+    expect(packed.filter((path) => path.startsWith('fixtures/'))).toEqual(['fixtures/demo.pcapng']);
+  });
+
+  it('has the licences of what is linked into it, word by word, and says so', () => {
+    const notice = readFileSync(join(ROOT, 'NOTICE'), 'utf8');
+    for (const [name, title] of [
+      ['LGPL-3', 'GNU LESSER GENERAL PUBLIC LICENSE'],
+      ['GPL-3', 'GNU GENERAL PUBLIC LICENSE'],
+    ]) {
+      const path = `licenses/${name}.0.txt`;
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      expect(packed).toContain(path);
+      expect(notice).toContain(path);
+      expect(text.trimStart().split(/\s*\n\s*/, 2)).toEqual([title, 'Version 3, 29 June 2007']);
+      const official = `/usr/share/common-licenses/${name}`;
+      if (existsSync(official)) expect(text === readFileSync(official, 'utf8')).toBe(true);
+    }
   });
 
   it('has every source compiled, and no leftovers of old ones', () => {
