@@ -17,6 +17,9 @@ import { openSource } from './source/open-source.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
 import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
 
+/** Options that there are none: inferring the type of the others would let them pass. */
+type NoOther<Options> = { readonly [Name in Exclude<keyof Options, keyof StreamerOptions>]: never };
+
 /** What nDPI adds to `flow.metrics`: all its columns, unless `enableNdpi` is false or only known when it runs. */
 type NdpiPart<Options> = Options extends { readonly enableNdpi: infer Enabled }
   ? [Enabled] extends [true | undefined]
@@ -54,7 +57,7 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
   /**
    * @throws NfstreamError UNKNOWN_OPTION, INVALID_OPTION, INVALID_FILTER, FILTER_UNAVAILABLE or NDPI_UNAVAILABLE.
    */
-  constructor(options: Options) {
+  constructor(options: Options & NoOther<Options>) {
     this.#options = resolveOptions(options);
     const { bpfFilter, snaplen, enableNdpi, dissections, userClassifiers } = this.#options;
     this.#filter = bpfFilter === undefined ? null : new PacketFilter(bpfFilter, snaplen);

@@ -35,4 +35,11 @@ describe('the types of a flow', () => {
     const maybe = new Streamer(options);
     expectTypeOf<FlowOf<typeof maybe>['metrics']['application_name']>().toEqualTypeOf<MetricValue>();
   });
+
+  it('refuse options that there are none', () => {
+    // @ts-expect-error activeTimeout is meant
+    expect(() => new Streamer({ source, activeTimeOut: 60 })).toThrow('activeTimeout');
+    // @ts-expect-error a number is meant
+    expect(() => new Streamer({ source, activeTimeout: '60' })).toThrow('activeTimeout');
+  });
 });
