@@ -53,8 +53,25 @@ function isTunnelPort(port: number): boolean {
   );
 }
 
-/** Decodes the packet inside. Anything but a settled status (see isSettled) means that the outer packet counts. */
-export function decodeIpTunnel(state: DecodeState, protocol: number, at: number, end: number): number {
+/**
+ * Decodes the packet inside, whose enclosing header ends it at `lengthEnd`. Anything but a settled status (see
+ * isSettled) means that the outer packet counts.
+ */
+export function decodeIpTunnel(
+  state: DecodeState,
+  protocol: number,
+  at: number,
+  end: number,
+  lengthEnd: number,
+): number {
+  const outerLengthEnd = state.lengthEnd;
+  state.lengthEnd = lengthEnd;
+  const status = decodeByProtocol(state, protocol, at, end);
+  state.lengthEnd = outerLengthEnd;
+  return status;
+}
+
+function decodeByProtocol(state: DecodeState, protocol: number, at: number, end: number): number {
   switch (protocol) {
     case PROTOCOL_IPV4:
       return decodeInside(state, TUNNEL_IP_IN_IP << 24, ETHERTYPE_IPV4, at, end);
@@ -74,7 +91,7 @@ function decodeUdpTunnel(state: DecodeState, at: number, end: number): number {
   const udpBytes = view.getUint16(at + 4);
   if (udpBytes !== 0) {
     if (udpBytes < UDP_HEADER_BYTES || udpBytes > state.lengthEnd - at) return SKIP_NOT_IP;
-    // The caller restores it. In a first fragment this is what bounds the inner packet.
+    // decodeIpTunnel restores it. In a first fragment this is what bounds the inner packet.
     state.lengthEnd = at + udpBytes;
   }
   const payloadEnd = Math.min(state.lengthEnd, end);

@@ -15,7 +15,7 @@
 // is an extension header.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled, NO_LENGTH_END } from './decode-state.ts';
-import { IDENTITY_ID, IDENTITY_META, IDENTITY_TUNNEL } from './fragment-table.ts';
+import { joinFirstFragment, rememberFirstFragment, writeLaterFragment } from './fragment.ts';
 import { decodeIpTunnel, mayBeTunnel } from './ip-tunnel.ts';
 import {
   KEY_DST,
@@ -23,8 +23,6 @@ import {
   KEY_TUNNEL,
   KEY_WORDS,
   METERED,
-  SKIP_FRAGMENT_IGNORED,
-  SKIP_FRAGMENT_ORPHAN,
   SKIP_MALFORMED_IP,
   SKIP_SHORT_HEADER,
 } from './packet-columns.ts';
@@ -53,31 +51,22 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   const protocol = view.getUint8(at + 9);
 
   if ((fragment & FRAGMENT_OFFSET) !== 0) {
-    const status = joinFirstFragment(state, at);
-    if (status !== METERED) return status;
-    const { columns, row } = state;
-    columns.isLaterFragment[row] = 1;
-    columns.ipAt[row] = at;
-    columns.ipSize[row] = size;
-    columns.transportAt[row] = transportAt;
-    columns.ipEnd[row] = ipEnd;
-    // The key, ports included, is the first fragment's already.
-    columns.tcpFlags[row] = 0;
-    columns.payloadAt[row] = transportAt;
-    return METERED;
+    const status = joinFirstFragment(state, at, at);
+    if (status === METERED) writeLaterFragment(state, at, size, transportAt, ipEnd);
+    return status;
   }
 
   if (state.decodeTunnels && mayBeTunnel(state, protocol, transportAt, ipEnd)) {
-    const outerLengthEnd = state.lengthEnd;
-    state.lengthEnd = fragment === 0 ? lengthEnd : NO_LENGTH_END;
-    const status = decodeIpTunnel(state, protocol, transportAt, ipEnd);
-    state.lengthEnd = outerLengthEnd;
+    const innerLengthEnd = fragment === 0 ? lengthEnd : NO_LENGTH_END;
+    const status = decodeIpTunnel(state, protocol, transportAt, ipEnd, innerLengthEnd);
     if (isSettled(status)) {
-      if (fragment !== 0 && status === METERED) rememberFirstFragment(state, at);
+      if (fragment !== 0 && status === METERED) rememberFirstFragment(state, at, at);
       return status;
     }
   }
 
+  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
+  if (status !== METERED) return status;
   const { columns, row } = state;
   const key = columns.key;
   const keyAt = row * KEY_WORDS;
@@ -96,32 +85,6 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;
   columns.ipEnd[row] = ipEnd;
-  writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
-  if (fragment !== 0) rememberFirstFragment(state, at);
+  if (fragment !== 0) rememberFirstFragment(state, at, at);
   return METERED;
-}
-
-function joinFirstFragment(state: DecodeState, at: number): number {
-  if (state.fragments === null) return SKIP_FRAGMENT_IGNORED;
-  writeIdentity(state, at);
-  const isFound = state.fragments.find(state.columns.key, state.row, state.batch.timeMs[state.row]);
-  return isFound ? METERED : SKIP_FRAGMENT_ORPHAN;
-}
-
-/** The row's key, complete by now, is what later fragments of the packet at `at` will get. */
-function rememberFirstFragment(state: DecodeState, at: number): void {
-  if (state.fragments === null) return;
-  writeIdentity(state, at);
-  state.fragments.put(state.columns.key, state.row, state.batch.timeMs[state.row]);
-}
-
-function writeIdentity(state: DecodeState, at: number): void {
-  const view = state.view;
-  const identity = state.fragments!.identity;
-  identity.fill(0);
-  identity[0] = view.getInt32(at + 12);
-  identity[KEY_DST] = view.getInt32(at + 16);
-  identity[IDENTITY_ID] = view.getUint16(at + 4);
-  identity[IDENTITY_META] = view.getUint8(at + 9) | VERSION_BITS | (state.vlan << 16);
-  identity[IDENTITY_TUNNEL] = state.tunnel;
 }

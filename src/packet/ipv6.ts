@@ -12,7 +12,7 @@
 // reaches to the end of what encloses it. A length beyond the frame is believed, as with IPv4.
 import type { DecodeState } from './decode-state.ts';
 import { isSettled, NO_LENGTH_END } from './decode-state.ts';
-import { IDENTITY_ID, IDENTITY_META, IDENTITY_TUNNEL } from './fragment-table.ts';
+import { joinFirstFragment, rememberFirstFragment, writeLaterFragment } from './fragment.ts';
 import {
   PROTOCOL_AUTHENTICATION,
   PROTOCOL_DESTINATION_OPTIONS,
@@ -25,16 +25,7 @@ import {
   PROTOCOL_SHIM6,
 } from './ip-protocol.ts';
 import { decodeIpTunnel, mayBeTunnel } from './ip-tunnel.ts';
-import {
-  KEY_META,
-  KEY_TUNNEL,
-  KEY_WORDS,
-  METERED,
-  SKIP_FRAGMENT_IGNORED,
-  SKIP_FRAGMENT_ORPHAN,
-  SKIP_MALFORMED_IP,
-  SKIP_SHORT_HEADER,
-} from './packet-columns.ts';
+import { KEY_META, KEY_TUNNEL, KEY_WORDS, METERED, SKIP_MALFORMED_IP, SKIP_SHORT_HEADER } from './packet-columns.ts';
 import { writeTransport } from './transport.ts';
 
 export const IPV6_HEADER_BYTES = 40;
@@ -72,16 +63,8 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
       const offsetAndMore = view.getUint16(transportAt + 2);
       if ((offsetAndMore & FRAGMENT_OFFSET) !== 0) {
         const status = joinFirstFragment(state, at, transportAt);
-        if (status !== METERED) return status;
-        const { columns, row } = state;
-        columns.isLaterFragment[row] = 1;
-        columns.ipAt[row] = at;
-        columns.ipSize[row] = size;
-        columns.transportAt[row] = transportAt + extensionBytes;
-        columns.ipEnd[row] = ipEnd;
-        columns.tcpFlags[row] = 0;
-        columns.payloadAt[row] = transportAt + extensionBytes;
-        return METERED;
+        if (status === METERED) writeLaterFragment(state, at, size, transportAt + extensionBytes, ipEnd);
+        return status;
       }
       // Offset 0 without more to come is a whole packet (RFC 6946).
       if ((offsetAndMore & FRAGMENT_MORE) !== 0) fragmentAt = transportAt;
@@ -96,16 +79,16 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
   }
 
   if (state.decodeTunnels && mayBeTunnel(state, protocol, transportAt, ipEnd)) {
-    const outerLengthEnd = state.lengthEnd;
-    state.lengthEnd = fragmentAt < 0 ? lengthEnd : NO_LENGTH_END;
-    const status = decodeIpTunnel(state, protocol, transportAt, ipEnd);
-    state.lengthEnd = outerLengthEnd;
+    const innerLengthEnd = fragmentAt < 0 ? lengthEnd : NO_LENGTH_END;
+    const status = decodeIpTunnel(state, protocol, transportAt, ipEnd, innerLengthEnd);
     if (isSettled(status)) {
       if (fragmentAt >= 0 && status === METERED) rememberFirstFragment(state, at, fragmentAt);
       return status;
     }
   }
 
+  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
+  if (status !== METERED) return status;
   const { columns, row } = state;
   const key = columns.key;
   const keyAt = row * KEY_WORDS;
@@ -117,7 +100,6 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;
   columns.ipEnd[row] = ipEnd;
-  writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
   if (fragmentAt >= 0) rememberFirstFragment(state, at, fragmentAt);
   return METERED;
 }
@@ -136,28 +118,4 @@ function isExtensionHeader(protocol: number): boolean {
     default:
       return false;
   }
-}
-
-function joinFirstFragment(state: DecodeState, at: number, fragmentAt: number): number {
-  if (state.fragments === null) return SKIP_FRAGMENT_IGNORED;
-  writeIdentity(state, at, fragmentAt);
-  const isFound = state.fragments.find(state.columns.key, state.row, state.batch.timeMs[state.row]);
-  return isFound ? METERED : SKIP_FRAGMENT_ORPHAN;
-}
-
-/** The row's key, complete by now, is what later fragments of the packet at `at` will get. */
-function rememberFirstFragment(state: DecodeState, at: number, fragmentAt: number): void {
-  if (state.fragments === null) return;
-  writeIdentity(state, at, fragmentAt);
-  state.fragments.put(state.columns.key, state.row, state.batch.timeMs[state.row]);
-}
-
-/** Unlike IPv4's, the identity leaves the protocol out: only the first fragment's next header counts (RFC 8200, 4.5). */
-function writeIdentity(state: DecodeState, at: number, fragmentAt: number): void {
-  const view = state.view;
-  const identity = state.fragments!.identity;
-  for (let word = 0; word < 8; word++) identity[word] = view.getInt32(at + 8 + word * 4);
-  identity[IDENTITY_ID] = view.getInt32(fragmentAt + 4);
-  identity[IDENTITY_META] = VERSION_BITS | (state.vlan << 16);
-  identity[IDENTITY_TUNNEL] = state.tunnel;
 }

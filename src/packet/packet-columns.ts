@@ -41,7 +41,7 @@ export type SkipReason = Exclude<(typeof SKIP_REASONS)[number], 'metered'>;
 export const SKIP_FILTERED = 1;
 /** The frame's link type is none that is decoded here. */
 export const SKIP_UNKNOWN_LINK_TYPE = 2;
-/** The captured bytes end inside a link, network or tunnel header. */
+/** The captured bytes end inside a link or network header, or before both transport ports. */
 export const SKIP_SHORT_HEADER = 3;
 /** The frame carries no IP packet (ARP, spanning tree, 802.11 management, ...). */
 export const SKIP_NOT_IP = 4;

@@ -33,7 +33,6 @@ describe('VLAN tags', () => {
     const tags = vlanTag({ id: 1, etherType: 0x8100 }, vlanTag({ id: 2, etherType: 0x0800 }, ipv4({}, tcp())));
     expect(statusChanges(decodeTruncations(ethernet({ etherType: 0x88a8 }, tags)))).toEqual([
       [0, 'short_header'],
-      [42, '6/0/0'],
       [46, '6/40000/0'],
     ]);
   });

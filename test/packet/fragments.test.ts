@@ -89,6 +89,15 @@ describe.each([
     expect(statuses.slice(300).filter((status) => status === 'fragment_orphan').length).toBe(300 - joined);
   });
 
+  it('are orphans of a first one that is cut before its ports', () => {
+    const cut = ethernetIp(first(5)).subarray(0, 14 + headerBytes + 3);
+    const whole = ethernetIp(first(5)).subarray(0, 14 + headerBytes + 4);
+    const statuses = (head: Bytes): string[] =>
+      decodeFrames([{ bytes: head }, { bytes: ethernetIp(later(5)) }]).map((row) => row.status);
+    expect(statuses(cut)).toEqual(['short_header', 'fragment_orphan']);
+    expect(statuses(whole)).toEqual(['metered', 'metered']);
+  });
+
   it('are rejected when cut inside the header', () => {
     expect(statusChanges(decodeTruncations(ethernetIp(later(5))))).toEqual([
       [0, 'short_header'],

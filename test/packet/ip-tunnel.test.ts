@@ -48,7 +48,6 @@ describe('IP in IP', () => {
     expect(statusChanges(decodeTruncations(frame))).toEqual([
       [0, 'short_header'],
       [innerAt, `${protocol}/0/0`],
-      [innerAt + innerHeader, '6/0/7'],
       [innerAt + innerHeader + 4, '6/40000/7'],
     ]);
   });
@@ -59,6 +58,19 @@ describe('IP in IP', () => {
       const row = decodeFrame(ethernetIp(ipv4({ protocol: 4 }, inner)));
       expect(row).toMatchObject({ status: 'metered', src: '10.0.0.1', dst: '10.0.0.2', protocol: 4, tunnel: 0 });
       expect(row).toMatchObject({ ipAt: 14, transportAt: 34, payloadAt: 34, ipSize: 20 + inner.length, srcPort: 0 });
+    }
+  });
+
+  it('leaves no trace of inner headers that were cut', () => {
+    for (const inner of [INNER4, INNER6]) {
+      const frame = ethernetIp(wrap(4, inner));
+      const transportAt = frame.length - 20;
+      for (let length = 34; length < transportAt + 4; length++) {
+        const cut = frame.subarray(0, length);
+        expect(decodeFrame(cut)).toEqual(decodeFrame(cut, {}, { decodeTunnels: false }));
+      }
+      const enough = frame.subarray(0, transportAt + 4);
+      expect(decodeFrame(enough)).not.toEqual(decodeFrame(enough, {}, { decodeTunnels: false }));
     }
   });
 

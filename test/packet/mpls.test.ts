@@ -54,7 +54,6 @@ describe('decodeMpls', () => {
     const changes = statusChanges(decodeTruncations(ethernet(MPLS, mpls([1, 2], PACKET))));
     expect(changes).toEqual([
       [0, 'short_header'],
-      [42, '17/0/0'],
       [46, '17/40000/0'],
     ]);
   });

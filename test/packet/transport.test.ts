@@ -36,13 +36,14 @@ describe('writeTcp', () => {
     expect(decodeFrame(ipv4({}, tcp({ offsetWords: 15 }, PAYLOAD)), RAW)).toMatchObject({ payloadAt: 44, ipEnd: 44 });
   });
 
-  it('uses what is there of a cut header', () => {
+  it('uses what is there of a cut header, from both ports on', () => {
     const rows = decodeTruncations(ipv4({}, tcp({ flags: 0x12 }, PAYLOAD)), 101);
     for (const [length, row] of rows.entries()) {
-      if (length < 20) continue;
-      expect([row.srcPort, row.dstPort]).toEqual(length < 24 ? [0, 0] : [40000, 443]);
+      expect(row.status).toBe(length < 24 ? 'short_header' : 'metered');
+      if (length < 24) continue;
+      expect([row.srcPort, row.dstPort]).toEqual([40000, 443]);
       expect(row.tcpFlags).toBe(length < 34 ? 0 : 0x12);
-      expect(row.payloadAt).toBe(length < 24 ? 20 : Math.min(length, 40));
+      expect(row.payloadAt).toBe(Math.min(length, 40));
     }
   });
 });
@@ -65,7 +66,6 @@ describe('writeUdp', () => {
   it('uses what is there of a cut header', () => {
     expect(statusChanges(decodeTruncations(ipv6({ nextHeader: 17 }, udp({}, PAYLOAD)), 101))).toEqual([
       [0, 'short_header'],
-      [40, '17/0/0'],
       [44, '17/40000/0'],
     ]);
   });
@@ -80,8 +80,52 @@ describe('writeSctp', () => {
   it('uses what is there of a cut header', () => {
     expect(statusChanges(decodeTruncations(ipv4({ protocol: 132 }, sctp({}, PAYLOAD)), 101))).toEqual([
       [0, 'short_header'],
-      [20, '132/0/0'],
       [24, '132/40000/0'],
     ]);
+  });
+});
+
+describe.each([
+  ['TCP', 6, 20],
+  ['UDP', 17, 8],
+  ['SCTP', 132, 12],
+])('a header of %s', (_, protocol, headerBytes) => {
+  const ports = hex('9c40 01bb 00000000 00000000 5018 0000 00000000');
+
+  it('for which the IP packet has no room gives ports 0, whether it was captured or not', () => {
+    for (let payloadBytes = 1; payloadBytes < headerBytes; payloadBytes++) {
+      for (const packet of [
+        ipv4({ protocol, totalLength: 20 + payloadBytes }, ports),
+        ipv6({ nextHeader: protocol, payloadLength: payloadBytes }, ports),
+      ]) {
+        const whole = { status: 'metered', protocol, srcPort: 0, dstPort: 0, tcpFlags: 0 };
+        const rows = decodeTruncations(packet, 101).slice(packet.length - ports.length);
+        for (const row of rows) expect(row).toMatchObject({ ...whole, payloadAt: row.transportAt });
+      }
+    }
+  });
+
+  it('with exactly enough room gives the ports, or a short header when they were not captured', () => {
+    for (const packet of [
+      ipv4({ protocol, totalLength: 20 + headerBytes }, ports),
+      ipv6({ nextHeader: protocol, payloadLength: headerBytes }, ports),
+    ]) {
+      const transportAt = packet.length - ports.length;
+      expect(statusChanges(decodeTruncations(packet, 101))).toEqual([
+        [0, 'short_header'],
+        [transportAt + 4, `${protocol}/40000/0`],
+      ]);
+    }
+  });
+});
+
+describe('other protocols', () => {
+  it('have no ports that could be cut', () => {
+    for (const protocol of [1, 2, 50, 58, 89]) {
+      expect(statusChanges(decodeTruncations(ipv4({ protocol }, PAYLOAD), 101))).toEqual([
+        [0, 'short_header'],
+        [20, `${protocol}/0/0`],
+      ]);
+    }
   });
 });

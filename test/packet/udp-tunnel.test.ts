@@ -68,9 +68,7 @@ function expectCuts(frame: Bytes, tunnel: number): void {
   const innerAt = frame.length - INNER.length;
   expect(statusChanges(decodeTruncations(frame))).toEqual([
     [0, 'short_header'],
-    [34, '17/0/0'],
     [38, '17/40000/0'],
-    [innerAt + 20, `6/0/${tunnel}`],
     [innerAt + 24, `6/40000/${tunnel}`],
   ]);
 }
