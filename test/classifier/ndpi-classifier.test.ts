@@ -9,6 +9,7 @@ import { BUILD_COMMAND } from '../../src/native/addon.ts';
 import { loadNdpi, type NdpiDetector } from '../../src/native/ndpi.ts';
 import type { StreamerOptions } from '../../src/options.ts';
 import { Streamer } from '../../src/streamer.ts';
+import { FACEBOOK, FACEBOOK_LABELS } from '../facebook.ts';
 import { ethernetIp, ipv4, ipv6, ipv6Fragment, tcp, udp } from '../packet/encode.ts';
 import { concat, makePcap } from '../source/captures.ts';
 
@@ -34,10 +35,8 @@ vi.mock('../../src/native/ndpi.ts', async (importOriginal) => {
   };
 });
 
-const CAPTURES = join(import.meta.dirname, '../../../shared/captures/nfstream');
 const FIXTURES = join(import.meta.dirname, '../../fixtures');
 const loaded = loadNdpi();
-const facebook = join(CAPTURES, 'facebook.pcap');
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -69,18 +68,10 @@ const GET = text('GET /way?q=1 HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: 
 const OK = text('HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<p>Nowhere</p>');
 
 describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${loaded.message})`}`, () => {
-  it.skipIf(!existsSync(facebook))('labels facebook.pcap (skipped without ../shared/captures)', async () => {
-    const flows = await flowsOf({ source: facebook });
+  it.skipIf(!existsSync(FACEBOOK))('labels facebook.pcap (skipped without ../shared/captures)', async () => {
+    const flows = await flowsOf({ source: FACEBOOK });
     expect(flows[0]?.metrics).toEqual({
-      application_name: 'TLS.Facebook',
-      category_name: 'SocialNetwork',
-      http_dns_server_name: '',
-      tls_client_server_name: 'facebook.com',
-      tls_server_server_name: '*.facebook.com',
-      tls_server_organization: 'Facebook, Inc.',
-      tls_version: 'TLSv1.2',
-      tls_not_before: '2014-08-28 00:00:00+00:00',
-      tls_not_after: '2016-12-30 12:00:00+00:00',
+      ...FACEBOOK_LABELS,
       application_id: 119,
       master_id: 91,
       category_id: 6,

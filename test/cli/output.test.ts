@@ -1,14 +1,15 @@
 // Where flows go, and in which format.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NDPI_FIELDS } from '../../src/classifier/ndpi-fields.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { CLASSIC } from '../../src/flow/schema.ts';
+import { FACEBOOK, FACEBOOK_CORE, FACEBOOK_LABELS } from '../facebook.ts';
 import { readCsv } from '../sink/csv-reader.ts';
 import { manyFlows, pcap } from './capture.ts';
-import { bash, nfstream, ROOT, records, temporaryFolder } from './run.ts';
+import { bash, nfstream, records, temporaryFolder } from './run.ts';
 
 const file = temporaryFolder();
 const demo = 'fixtures/demo.pcapng';
@@ -81,55 +82,18 @@ describe('formats', () => {
   });
 });
 
-const facebook = '../shared/captures/nfstream/facebook.pcap';
-
-describe.skipIf(!existsSync(join(ROOT, facebook)))('a known flow (skipped without ../shared/captures)', () => {
-  const CLASSIC_CELLS = {
-    ip_src: '192.168.43.18',
-    ip_dst: '66.220.156.68',
-    src_port: 52066,
-    dst_port: 443,
-    ip_protocol: 6,
-    vlan_id: 0,
-    src_to_dst_pkts: 9,
-    dst_to_src_pkts: 10,
-    src_to_dst_bytes: 1345,
-    dst_to_src_bytes: 4400,
-    syn_count: [1, 1],
-    cwr_count: [0, 0],
-    ece_count: [0, 0],
-    urg_count: [0, 0],
-    ack_count: [8, 10],
-    psh_count: [4, 5],
-    rst_count: [0, 0],
-    fin_count: [0, 0],
-    start_time: 1472393122365.661,
-    end_time: 1472393123665.163,
-    export_reason: 2,
-  };
-  const LABELS = {
-    application_name: 'TLS.Facebook',
-    category_name: 'SocialNetwork',
-    http_dns_server_name: '',
-    tls_client_server_name: 'facebook.com',
-    tls_server_server_name: '*.facebook.com',
-    tls_server_organization: 'Facebook, Inc.',
-    tls_version: 'TLSv1.2',
-    tls_not_before: '2014-08-28 00:00:00+00:00',
-    tls_not_after: '2016-12-30 12:00:00+00:00',
-  };
-
+describe.skipIf(!existsSync(FACEBOOK))('a known flow (skipped without ../shared/captures)', () => {
   it('has every value in JSON', async () => {
-    const [flow] = records((await nfstream([facebook])).stdout);
+    const [flow] = records((await nfstream([FACEBOOK])).stdout);
     const { metrics, ...core } = flow;
-    expect(core).toEqual(CLASSIC_CELLS);
-    expect(metrics).toMatchObject(LABELS);
+    expect(core).toEqual(FACEBOOK_CORE);
+    expect(metrics).toMatchObject(FACEBOOK_LABELS);
   });
 
   it('has every value in CSV', async () => {
-    const [header, row] = readCsv((await nfstream([facebook, '--format', 'csv'])).stdout);
+    const [header, row] = readCsv((await nfstream([FACEBOOK, '--format', 'csv'])).stdout);
     const cells = Object.fromEntries(header.map((name, i) => [name, row[i]]));
-    const expected = Object.entries({ ...CLASSIC_CELLS, ...LABELS }).map(([name, value]) => [
+    const expected = Object.entries({ ...FACEBOOK_CORE, ...FACEBOOK_LABELS }).map(([name, value]) => [
       name,
       typeof value === 'object' ? JSON.stringify(value) : String(value),
     ]);
