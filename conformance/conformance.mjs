@@ -1,28 +1,30 @@
-// Runs a Streamer over every capture of a folder that has an expected file, compares, and looks the differences up in
-// the register of known ones (differs.json).
+// Runs a Streamer over every capture of a folder that has an expected file, compares, and explains the differences by
+// what the capture holds (explain.mjs), never by its name.
 //
-// The folder: <origin>/<capture> beside expected/<origin>/<capture>.csv. The Streamer class is handed in, so that the
-// command line compares the built package and the tests compare the sources.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// The folder: <origin>/<capture> beside expected/<origin>/<capture>.csv. The classes are handed in, so that the command
+// line compares the built package and the tests compare the sources.
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareFlows } from './compare.mjs';
 import { readExpected, rowOf } from './expected.mjs';
+import { explain } from './explain.mjs';
+import { isDamage } from './frames.mjs';
 
 /** As the expected files were made; fragments as NFStream has them. */
 const OPTIONS = { inactiveTimeout: 120, activeTimeout: 1800, fragments: 'ignore' };
 
-/** @type {{ kinds: Record<string, string>, captures: Record<string, { kind: string, differences: Record<string, number> }> }} */
-export const REGISTER = JSON.parse(readFileSync(new URL('differs.json', import.meta.url), 'utf8'));
-
 /**
+ * @typedef {import('./compare.mjs').Difference} Difference
+ * @typedef {import('./frames.mjs').Library} Library
  * @typedef {object} CaptureReport
  * @property {string} name `<origin>/<capture>`
  * @property {number} expected flows
  * @property {number} equal flows
- * @property {import('./compare.mjs').Difference[]} differences
+ * @property {Difference[]} differences
+ * @property {string[]} kinds of each difference, several joined by `+`, '' where it is not explained
  * @property {Record<string, number>} reasons differences counted by reason
- * @property {string | undefined} kind of the register's entry, when it explains exactly these differences
- * @property {boolean} isUnexplained there are differences that the register has not, or it has some that are gone
+ * @property {string} imitated kinds with which NFStream was imitated to explain them
+ * @property {Difference[]} unexplained what differs from the expected flows even then
  * @property {string | undefined} damage code of the error that ended the capture
  * @property {number} sameApplication of the equal flows, those with NFStream's application name; information only
  */
@@ -37,51 +39,50 @@ export function findCaptures(folder) {
 }
 
 /**
- * @param {new (options: any) => AsyncIterable<any>} Streamer
+ * @param {Library} library
  * @param {string} folder
  * @param {string} name
  * @param {{ enableNdpi?: boolean }} [options]
  * @returns {Promise<CaptureReport>}
  */
-export async function checkCapture(Streamer, folder, name, { enableNdpi = false } = {}) {
-  const rows = [];
-  let damage;
-  try {
-    for await (const flow of new Streamer({ source: join(folder, name), ...OPTIONS, enableNdpi })) {
-      rows.push(rowOf(flow.toJSON()));
-    }
-  } catch (error) {
-    // A damaged capture gives its flows up to the damage; anything else is no result.
-    if (!/_CAPTURE$/.test(error.code)) throw error;
-    damage = error.code;
-  }
+export async function checkCapture(library, folder, name, { enableNdpi = false } = {}) {
+  const path = join(folder, name);
+  const { rows, damage } = await meter(library, path, enableNdpi);
   const expected = readExpected(join(folder, 'expected', `${name}.csv`));
   const { equal, differences, pairs } = compareFlows(expected, rows);
-  const reasons = countReasons(differences);
-  const known = REGISTER.captures[name];
-  const isExplained = sameCounts(reasons, known?.differences ?? {});
-  return {
+  const report = {
     name,
     expected: expected.length,
     equal,
     differences,
-    reasons,
-    kind: isExplained ? known?.kind : undefined,
-    isUnexplained: !isExplained,
+    kinds: [],
+    reasons: countBy(differences.map(({ reason }) => reason)),
+    imitated: '',
+    unexplained: [],
     damage,
     sameApplication: pairs.filter(([theirs, ours]) => theirs.application === ours.application).length,
   };
+  if (differences.length === 0) return report;
+  const again = async (bytes) => (await meter(library, bytes, false)).rows;
+  return { ...report, ...(await explain(library, path, expected, differences, again)) };
 }
 
-/** @param {readonly import('./compare.mjs').Difference[]} differences @returns {Record<string, number>} */
-function countReasons(differences) {
+/** @returns {Promise<{ rows: import('./expected.mjs').Row[], damage: string | undefined }>} */
+async function meter({ Streamer }, source, enableNdpi) {
+  const rows = [];
+  try {
+    for await (const flow of new Streamer({ source, ...OPTIONS, enableNdpi })) rows.push(rowOf(flow.toJSON()));
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return { rows, damage: error.code };
+  }
+  return { rows, damage: undefined };
+}
+
+/** @param {readonly string[]} values @returns {Record<string, number>} */
+export function countBy(values) {
   /** @type {Record<string, number>} */
-  const reasons = {};
-  for (const { reason } of differences) reasons[reason] = (reasons[reason] ?? 0) + 1;
-  return reasons;
-}
-
-function sameCounts(a, b) {
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => a[key] === b[key]);
+  const counts = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
 }
