@@ -7,6 +7,7 @@ export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts'
 export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';
 export type { FlagCount, FlowMetrics, FlowRecord, MetricValue } from './flow/schema.ts';
-export type { SourceInput, StreamerOptions } from './options.ts';
+export type { StreamerOptions } from './options.ts';
+export type { SingleSource, SourceInput } from './source/open-source.ts';
 export type { StreamerStats } from './stats.ts';
 export { type MetricsOf, Streamer } from './streamer.ts';

@@ -1,16 +1,13 @@
 // The options of a Streamer: names, defaults, what each takes. A wrong option throws at construction and says which.
-import type { Readable } from 'node:stream';
 import { NFStreamClassifier } from './classifier/classifier.ts';
 import { MAX_CLASSIFIERS, type UserMetric } from './classifier/labeller.ts';
 import { NfstreamError } from './errors.ts';
 import { CLASSIC } from './flow/schema.ts';
-
-/** One input, or several that are metered as one capture, one after the other. */
-export type SourceInput = string | Uint8Array | Readable;
+import { checkSource, type SingleSource, type SourceInput } from './source/open-source.ts';
 
 export interface StreamerOptions {
   /** A capture file's path, `-` for standard input, its bytes, a Readable of them, or a list of these. */
-  source: SourceInput | readonly SourceInput[];
+  source: SourceInput;
   /** Live flows at most (default 524288). */
   capacity?: number;
   /** When one flow more than `capacity` begins: 'drop' (default) or 'export' the least recently used one. */
@@ -42,7 +39,7 @@ export interface StreamerOptions {
 }
 
 export interface ResolvedOptions {
-  source: readonly SourceInput[];
+  source: readonly SingleSource[];
   capacity: number;
   onCapacity: 'drop' | 'export';
   activeTimeout: number;
@@ -107,7 +104,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     }
   }
   return {
-    source: sources(options.source),
+    source: checkSource(options.source),
     capacity: integer('capacity', options.capacity, 1, MAX_CAPACITY, DEFAULTS.capacity),
     onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
@@ -162,19 +159,6 @@ function describe(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object' && value !== null) return `a ${value.constructor?.name ?? 'object'}`;
   return String(value);
-}
-
-function sources(value: unknown): readonly SourceInput[] {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-  const expected = 'a path, "-", a Uint8Array, a Readable or a list of these';
-  if (list.length === 0) throw invalid('source', expected, value);
-  for (const item of list) {
-    const isReadable = typeof item === 'object' && item !== null && 'pipe' in item && 'on' in item;
-    if (!(item instanceof Uint8Array) && !isReadable && (typeof item !== 'string' || item === '')) {
-      throw invalid('source', expected, item);
-    }
-  }
-  return list as readonly SourceInput[];
 }
 
 function integer(name: string, value: unknown, least: number, most: number, otherwise: number): number {

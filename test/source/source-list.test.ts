@@ -110,6 +110,6 @@ describe('openSource', () => {
   ])('takes no %j', (source, received) => {
     const open = () => openSource(source as unknown as SourceInput);
     expect(open).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
-    expect(open).toThrow(`for source and received ${received}`);
+    expect(open).toThrow(`for source but received ${received}`);
   });
 });
