@@ -108,12 +108,15 @@ export const KINDS = [
   {
     name: 'clock',
     text: 'NFStream moves a packet that is older than one before it (in another flow, even) forward to the newest time seen; we keep the time that the capture states. Checked: flows are equal with the times moved so.',
-    imitate: (frames) => {
-      let newest = Number.NEGATIVE_INFINITY;
-      return map(frames, (frame) => {
-        newest = Math.max(newest, frame.timeMs);
-        return frame.timeMs === newest ? frame : { ...frame, timeMs: newest };
-      });
+    imitate: (frames) => withoutStepsBack(frames, () => true),
+  },
+  {
+    // All captures seen so far come out equal with either.
+    name: 'clock_of_flows',
+    text: 'As clock, but only packets that are metered move the time on. Checked: flows are equal with the times moved so.',
+    imitate: (frames, library) => {
+      const locate = locator(library, true);
+      return withoutStepsBack(frames, (frame) => locate(frame) !== undefined);
     },
   },
   {
@@ -131,6 +134,15 @@ export const KINDS = [
 function map(frames, change) {
   const changed = frames.map(change);
   return changed.every((frame, i) => frame === frames[i]) ? frames : changed;
+}
+
+function withoutStepsBack(frames, counts) {
+  let newest = Number.NEGATIVE_INFINITY;
+  return map(frames, (frame) => {
+    if (!counts(frame)) return frame;
+    newest = Math.max(newest, frame.timeMs);
+    return frame.timeMs === newest ? frame : { ...frame, timeMs: newest };
+  });
 }
 
 function filter(frames, keep) {

@@ -44,6 +44,7 @@ export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean):
           continue;
         }
       } catch (error) {
+        // DIFFERS: NFStream never ends on a capture that breaks off (kind truncated).
         // A stop closes the source under a pending fill: no damage.
         if (!isStopped()) run.damage = { error };
         break;

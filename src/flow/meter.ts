@@ -210,6 +210,8 @@ export class FlowMeter {
           doubles = store.doubles;
         }
         sequence++;
+        // DIFFERS: NFStream moves a packet out of order forward to the newest time seen (kind clock) and cuts times to
+        // whole milliseconds (kind whole_ms); start and end are true times here.
         if (time < doubles[double + DOUBLE_START]) doubles[double + DOUBLE_START] = time;
         if (time > doubles[double + DOUBLE_END]) doubles[double + DOUBLE_END] = time;
         doubles[double + DOUBLE_CLOCK] = clock;

@@ -80,6 +80,7 @@ export function decodeEtherType(state: DecodeState, etherType: number, at: numbe
       case PAYLOAD_IP:
         return decodeIp(state, payloadAt, end);
       default:
+        // DIFFERS: NFStream reads on by the first four bits, whatever the EtherType (kind not_ip).
         return type <= MAX_IEEE8023_LENGTH ? decodeLlc(state, type, payloadAt, end) : SKIP_NOT_IP;
     }
   }

@@ -5,7 +5,8 @@
 //   later fragment   the identity ──► table ──► its row's key, ports and tunnel included
 //
 // Specification: RFC 791 section 3.2, RFC 8200 section 4.5. `fragmentAt` is the header with the packet's identification:
-// IPv6's fragment header, over IPv4 the IP header itself.
+// IPv6's fragment header, over IPv4 the IP header itself. DIFFERS: NFStream skips later fragments; `fragments: 'ignore'`
+// does so too.
 import type { DecodeState } from './decode-state.ts';
 import { type FragmentTable, IDENTITY_ID, IDENTITY_META, IDENTITY_TUNNEL } from './fragment-table.ts';
 import { KEY_DST, METERED, SKIP_FRAGMENT_IGNORED, SKIP_FRAGMENT_ORPHAN } from './packet-columns.ts';

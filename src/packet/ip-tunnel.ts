@@ -11,7 +11,8 @@
 //   37008 TZSP        destination             version 1, packet type, known encapsulation, tags fit
 //
 // CAPWAP controllers answer from their port, the others always send to it. DIFFERS: NFStream goes by either port
-// for each, which takes a DNS query from source port 37008 for TZSP.
+// for each, which takes a DNS query from source port 37008 for TZSP (kind tunnel_port).
+// DIFFERS: NFStream does not look into GRE, VXLAN and Geneve (kind tunnel).
 import { decodeCapwap } from './capwap.ts';
 import type { DecodeState } from './decode-state.ts';
 import { MAX_NESTING } from './decode-state.ts';

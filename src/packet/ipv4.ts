@@ -38,8 +38,10 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   if (end - at < IPV4_MIN_HEADER_BYTES) return SKIP_SHORT_HEADER;
   const versionAndLength = view.getUint8(at);
   const headerBytes = (versionAndLength & 0x0f) * 4;
+  // DIFFERS: NFStream reads a transport header inside an IPv4 header that is too short (kind not_ip).
   if (versionAndLength >> 4 !== 4 || headerBytes < IPV4_MIN_HEADER_BYTES) return SKIP_MALFORMED_IP;
   let size = view.getUint16(at + 2);
+  // DIFFERS: NFStream drops these (kind total_length_0).
   if (size === 0) size = (state.lengthEnd === NO_LENGTH_END ? end : state.lengthEnd) - at;
   if (size < headerBytes || (state.depth > 0 && size > state.lengthEnd - at)) return SKIP_MALFORMED_IP;
   if (end - at < headerBytes) return SKIP_SHORT_HEADER;

@@ -48,6 +48,7 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
   }
   if (state.depth > 0 && size > state.lengthEnd - at) return SKIP_MALFORMED_IP;
   const lengthEnd = at + size;
+  // DIFFERS: NFStream drops packets that were not captured whole (kind ipv6_cut).
   const ipEnd = Math.min(lengthEnd, end);
 
   let transportAt = at + IPV6_HEADER_BYTES;

@@ -39,6 +39,7 @@ export function decodeLinkLayer(state: DecodeState, linkType: number, at: number
       return decodeEthernet(state, at, end);
     case LINKTYPE_LINUX_SLL:
       return decodeLinuxCooked(state, at, end);
+    // DIFFERS: NFStream does not know this type, nor some others below (kind link_type).
     case LINKTYPE_LINUX_SLL2:
       return decodeLinuxCooked2(state, at, end);
     case LINKTYPE_NULL:

@@ -32,6 +32,7 @@ export function decodeNullLoopback(state: DecodeState, at: number, end: number):
     case AF_INET6_DARWIN:
       return decodeIpv6(state, at + HEADER_BYTES, end);
     default:
+      // DIFFERS: NFStream reads on by the first four bits, whatever the family (kind not_ip).
       return SKIP_NOT_IP;
   }
 }

@@ -5,7 +5,7 @@
 //   |                       verification tag                        |
 //   |                           checksum                            |
 //
-// Specification: RFC 9260 section 3.1.
+// Specification: RFC 9260 section 3.1. DIFFERS: NFStream gives SCTP port 0 (kind sctp_ports).
 import type { DecodeState } from './decode-state.ts';
 import { KEY_PORTS, KEY_WORDS, METERED, SKIP_SHORT_HEADER } from './packet-columns.ts';
 import { PORTS_BYTES, writePortless } from './transport.ts';

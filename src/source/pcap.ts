@@ -84,6 +84,7 @@ export class PcapParser implements RecordParser {
         need = next - at;
         break;
       }
+      // DIFFERS: NFStream takes the fraction as signed and 16 bits of the wire length (kind record_fields).
       timeMs[row] = view.getUint32(at, isLittleEndian) * 1000 + view.getUint32(at + 4, isLittleEndian) / fractionsPerMs;
       frameAt[row] = dataAt;
       capturedLength[row] = captured;

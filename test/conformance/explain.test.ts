@@ -133,6 +133,13 @@ describe('explain', () => {
     expect(await check(capture, moved(6 * SECOND))).toEqual({ kinds: [''], unexplained: 1 });
   });
 
+  it('clock_of_flows: to the newest time of a metered packet', async () => {
+    const arp = frame(9 * SECOND, ethernet(0x806, new Array(28).fill(0)));
+    const capture = writeCapture([arp, frame(5 * SECOND, PACKET), frame(SECOND, PACKET)]);
+    const rows = [{ ...PLAIN, packets: 2, bytes: 92, first: 5 * SECOND, last: 5 * SECOND }];
+    expect(await check(capture, rows)).toEqual({ kinds: ['clock_of_flows'], unexplained: 0 });
+  });
+
   it('whole_ms: a timeout reached only when times are cut', async () => {
     const capture = writeCapture([frame(SECOND + 0.9, PACKET), frame(121 * SECOND + 0.1, PACKET)]);
     const second = { ...PLAIN, first: 121 * SECOND, last: 121 * SECOND };
