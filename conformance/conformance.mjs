@@ -1,7 +1,7 @@
 // Runs a Streamer over every capture of a folder that has an expected file, compares, and explains the differences by
 // what the capture holds (explain.mjs), never by its name.
 //
-// The folder: <origin>/<capture> beside expected/<origin>/<capture>.csv. The classes are handed in, so that the command
+// The folder: CAPTURE beside expected/CAPTURE.csv, in folders of any depth. The classes are handed in, so that the command
 // line compares the built package and the tests compare the sources.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const OPTIONS = { inactiveTimeout: 120, activeTimeout: 1800, fragments: 'ignore'
  * @typedef {import('./compare.mjs').Difference} Difference
  * @typedef {import('./frames.mjs').Library} Library
  * @typedef {object} CaptureReport
- * @property {string} name `<origin>/<capture>`
+ * @property {string} name path below the folder
  * @property {number} expected flows
  * @property {number} equal flows
  * @property {Difference[]} differences
@@ -29,11 +29,11 @@ const OPTIONS = { inactiveTimeout: 120, activeTimeout: 1800, fragments: 'ignore'
  * @property {number} sameApplication of the equal flows, those with NFStream's application name; information only
  */
 
-/** @param {string} folder @returns {string[]} `<origin>/<capture>` of those that have an expected file, sorted */
+/** @param {string} folder @returns {string[]} paths below it of captures that have an expected file, sorted */
 export function findCaptures(folder) {
-  const origins = readdirSync(join(folder, 'expected'));
-  return origins
-    .flatMap((origin) => readdirSync(join(folder, 'expected', origin)).map((file) => `${origin}/${file.slice(0, -4)}`))
+  return readdirSync(join(folder, 'expected'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.csv'))
+    .map((file) => file.slice(0, -4))
     .filter((name) => existsSync(join(folder, name)))
     .sort();
 }

@@ -32,6 +32,10 @@ if (!existsSync(join(folder, 'expected'))) {
   console.error(`conformance: expected a folder with captures and expected/ and received ${folder}`);
   process.exit(2);
 }
+if (findCaptures(folder).length === 0) {
+  console.error(`conformance: expected captures with their CAPTURE.csv in ${join(folder, 'expected')} and found none`);
+  process.exit(2);
+}
 await (values.applications ? applications() : flows());
 
 async function flows() {
