@@ -2,8 +2,8 @@
 // fill, and what the enclosing headers said. One instance lives as long as its decoder; nothing is allocated per frame.
 //
 // Protocol functions have the shape `decodeX(state, at, end): status`. `at` is the first byte of the header, `end` the
-// exclusive end of the captured bytes that belong to it; nothing outside [at, end) is read. A row's columns are
-// written once, by the innermost header that decodes, so a tunnel that turns out to be none leaves no trace.
+// exclusive end of the captured bytes that belong to it; nothing outside [at, end) is read. Whoever returns METERED has
+// written every column of the row, so a tunnel that turns out to be none, or was cut, leaves no trace.
 import { PacketBatch } from '../source/source.ts';
 import type { FragmentTable } from './fragment-table.ts';
 import { METERED, type PacketColumns, SKIP_FRAGMENT_IGNORED, SKIP_FRAGMENT_ORPHAN } from './packet-columns.ts';

@@ -67,8 +67,6 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
     }
   }
 
-  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
-  if (status !== METERED) return status;
   const { columns, row } = state;
   const key = columns.key;
   const keyAt = row * KEY_WORDS;
@@ -87,6 +85,8 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;
   columns.ipEnd[row] = ipEnd;
-  if (fragment !== 0) rememberFirstFragment(state, at, at);
-  return METERED;
+  // Last: what depends on the protocol is hard to predict, and nothing above it should wait for that.
+  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
+  if (status === METERED && fragment !== 0) rememberFirstFragment(state, at, at);
+  return status;
 }

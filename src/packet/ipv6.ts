@@ -88,8 +88,6 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
     }
   }
 
-  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
-  if (status !== METERED) return status;
   const { columns, row } = state;
   const key = columns.key;
   const keyAt = row * KEY_WORDS;
@@ -101,8 +99,10 @@ export function decodeIpv6(state: DecodeState, at: number, end: number): number 
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;
   columns.ipEnd[row] = ipEnd;
-  if (fragmentAt >= 0) rememberFirstFragment(state, at, fragmentAt);
-  return METERED;
+  // Last: what depends on the protocol is hard to predict, and nothing above it should wait for that.
+  const status = writeTransport(state, protocol, transportAt, ipEnd, lengthEnd);
+  if (status === METERED && fragmentAt >= 0) rememberFirstFragment(state, at, fragmentAt);
+  return status;
 }
 
 function isExtensionHeader(protocol: number): boolean {

@@ -16,9 +16,9 @@ import { writeUdp } from './udp.ts';
 export const PORTS_BYTES = 4;
 
 /**
- * Writes ports, `tcpFlags` and `payloadAt` of the row and returns METERED; or writes nothing and returns
- * SKIP_SHORT_HEADER. `at` is the transport header, `end` the end of the captured bytes, `lengthEnd` the end of the packet
- * by its IP header; at <= end <= lengthEnd.
+ * Writes ports, `tcpFlags` and `payloadAt` of the row and returns METERED, or returns SKIP_SHORT_HEADER. `at` is the
+ * transport header, `end` the end of the captured bytes, `lengthEnd` the end of the packet by its IP header;
+ * at <= end <= lengthEnd.
  */
 export function writeTransport(
   state: DecodeState,
