@@ -9,43 +9,9 @@
 //
 // A jump to a constant return becomes that return. Programs that jump backward, or to very many places, are
 // interpreted. Invariant: the source consists of this file's text and of numbers, nothing of the filter's text.
+
 import {
-  BPF_ALU_ADD,
-  BPF_ALU_AND,
-  BPF_ALU_DIV,
-  BPF_ALU_LSH,
-  BPF_ALU_MOD,
-  BPF_ALU_MUL,
-  BPF_ALU_NEG,
-  BPF_ALU_OR,
-  BPF_ALU_RSH,
-  BPF_ALU_SUB,
-  BPF_ALU_XOR,
-  BPF_JA,
-  BPF_JEQ,
-  BPF_JGE,
-  BPF_JGT,
-  BPF_LD_B_ABS,
-  BPF_LD_B_IND,
-  BPF_LD_H_ABS,
-  BPF_LD_H_IND,
-  BPF_LD_IMM,
-  BPF_LD_LEN,
-  BPF_LD_MEM,
-  BPF_LD_W_ABS,
-  BPF_LD_W_IND,
-  BPF_LDX_IMM,
-  BPF_LDX_LEN,
-  BPF_LDX_MEM,
-  BPF_LDX_MSH,
   BPF_MEMORY_WORDS,
-  BPF_RET_A,
-  BPF_RET_K,
-  BPF_ST,
-  BPF_STX,
-  BPF_TAX,
-  BPF_TXA,
-  BPF_X,
   type BpfFunction,
   type BpfProgram,
   bpfJumpAlways,
@@ -55,6 +21,7 @@ import {
   isBpfConditional,
 } from './bpf.ts';
 import { interpretBpf } from './bpf-interpreter.ts';
+import * as op from './bpf-opcode.ts';
 
 /** Blocks nest as deep as there are jump targets; the parser's stack is finite. A long host list needs a few dozen. */
 const LABELS_MAX = 400;
@@ -82,7 +49,7 @@ export function bpfSource(program: BpfProgram): string | null {
 
   /** The statement that goes from `index` to `target`; empty where falling through does it. */
   const jump = (index: number, target: number): string => {
-    if ((program[2 * target] & 0xffff) === BPF_RET_K) return `return ${program[2 * target + 1]};`;
+    if ((program[2 * target] & 0xffff) === op.RET_K) return `return ${program[2 * target + 1]};`;
     if (target === index + 1) return '';
     labels.add(target);
     return `break L${target};`;
@@ -91,7 +58,7 @@ export function bpfSource(program: BpfProgram): string | null {
   for (let index = 0; index < count; index++) {
     const code = program[2 * index] & 0xffff;
     let line: string;
-    if (code === BPF_JA) {
+    if (code === op.JA) {
       line = jump(index, bpfJumpAlways(program, index));
     } else if (isBpfConditional(code)) {
       const whenTrue = jump(index, bpfJumpTrue(program, index));
@@ -116,15 +83,15 @@ export function bpfSource(program: BpfProgram): string | null {
 
 /** Registers are int32 with the bits of BPF's unsigned words; only order and division must know the difference. */
 function condition(code: number, k: number): string {
-  const isX = (code & BPF_X) !== 0;
+  const isX = (code & op.X) !== 0;
   const signed = isX ? 'x' : `${k | 0}`;
   const unsigned = isX ? '(x >>> 0)' : `${k}`;
-  switch (code & ~BPF_X) {
-    case BPF_JEQ:
+  switch (code & ~op.X) {
+    case op.JEQ:
       return `a === ${signed}`;
-    case BPF_JGT:
+    case op.JGT:
       return `(a >>> 0) > ${unsigned}`;
-    case BPF_JGE:
+    case op.JGE:
       return `(a >>> 0) >= ${unsigned}`;
     default:
       return `(a & ${signed}) !== 0`;
@@ -133,45 +100,45 @@ function condition(code: number, k: number): string {
 
 function statement(code: number, k: number): string {
   switch (code) {
-    case BPF_RET_K:
+    case op.RET_K:
       return `return ${k};`;
-    case BPF_RET_A:
+    case op.RET_A:
       return 'return a >>> 0;';
-    case BPF_LD_W_ABS:
+    case op.LD_W_ABS:
       return absolute(k, 4, `a = view.getInt32(at + ${k});`);
-    case BPF_LD_H_ABS:
+    case op.LD_H_ABS:
       return absolute(k, 2, `a = view.getUint16(at + ${k});`);
-    case BPF_LD_B_ABS:
+    case op.LD_B_ABS:
       return absolute(k, 1, `a = view.getUint8(at + ${k});`);
-    case BPF_LDX_MSH:
+    case op.LDX_MSH:
       return absolute(k, 1, `x = (view.getUint8(at + ${k}) & 15) << 2;`);
-    case BPF_LD_W_IND:
+    case op.LD_W_IND:
       return indirect(k, 4, `a = view.getInt32(at + x + ${k});`);
-    case BPF_LD_H_IND:
+    case op.LD_H_IND:
       return indirect(k, 2, `a = view.getUint16(at + x + ${k});`);
-    case BPF_LD_B_IND:
+    case op.LD_B_IND:
       return indirect(k, 1, `a = view.getUint8(at + x + ${k});`);
-    case BPF_LD_LEN:
+    case op.LD_LEN:
       return 'a = wire | 0;';
-    case BPF_LDX_LEN:
+    case op.LDX_LEN:
       return 'x = wire | 0;';
-    case BPF_LD_IMM:
+    case op.LD_IMM:
       return `a = ${k | 0};`;
-    case BPF_LDX_IMM:
+    case op.LDX_IMM:
       return `x = ${k | 0};`;
-    case BPF_LD_MEM:
+    case op.LD_MEM:
       return `a = m${k};`;
-    case BPF_LDX_MEM:
+    case op.LDX_MEM:
       return `x = m${k};`;
-    case BPF_ST:
+    case op.ST:
       return `m${k} = a;`;
-    case BPF_STX:
+    case op.STX:
       return `m${k} = x;`;
-    case BPF_TAX:
+    case op.TAX:
       return 'x = a;';
-    case BPF_TXA:
+    case op.TXA:
       return 'a = x;';
-    case BPF_ALU_NEG:
+    case op.ALU_NEG:
       return 'a = -a | 0;';
     default:
       return arithmetic(code, k);
@@ -189,30 +156,30 @@ function indirect(k: number, size: number, load: string): string {
 }
 
 function arithmetic(code: number, k: number): string {
-  const isX = (code & BPF_X) !== 0;
+  const isX = (code & op.X) !== 0;
   const signed = isX ? 'x' : `(${k | 0})`;
   const unsigned = isX ? '(x >>> 0)' : `${k}`;
   const orReject = isX ? 'if (x === 0) return 0; ' : '';
-  switch (code & ~BPF_X) {
-    case BPF_ALU_ADD:
+  switch (code & ~op.X) {
+    case op.ALU_ADD:
       return `a = (a + ${signed}) | 0;`;
-    case BPF_ALU_SUB:
+    case op.ALU_SUB:
       return `a = (a - ${signed}) | 0;`;
-    case BPF_ALU_MUL:
+    case op.ALU_MUL:
       return `a = Math.imul(a, ${signed});`;
-    case BPF_ALU_DIV:
+    case op.ALU_DIV:
       return `${orReject}a = ((a >>> 0) / ${unsigned}) | 0;`;
-    case BPF_ALU_MOD:
+    case op.ALU_MOD:
       return `${orReject}a = ((a >>> 0) % ${unsigned}) | 0;`;
-    case BPF_ALU_OR:
+    case op.ALU_OR:
       return `a |= ${signed};`;
-    case BPF_ALU_AND:
+    case op.ALU_AND:
       return `a &= ${signed};`;
-    case BPF_ALU_XOR:
+    case op.ALU_XOR:
       return `a ^= ${signed};`;
-    case BPF_ALU_LSH:
+    case op.ALU_LSH:
       return isX ? 'a = x >>> 0 > 31 ? 0 : a << x;' : `a = ${k > 31 ? '0' : `a << ${k}`};`;
-    case BPF_ALU_RSH:
+    case op.ALU_RSH:
       return isX ? 'a = x >>> 0 > 31 ? 0 : (a >>> x) | 0;' : `a = ${k > 31 ? '0' : `(a >>> ${k}) | 0`};`;
     default:
       throw new TypeError(`not a BPF opcode: ${code}`);

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BPF_JA, BPF_JEQ, BPF_LD_B_ABS, BPF_LD_IMM, BPF_RET_A, BPF_RET_K } from '../../src/packet/bpf.ts';
 import { bpfSource, compileBpf } from '../../src/packet/bpf-compiler.ts';
 import { interpretBpf } from '../../src/packet/bpf-interpreter.ts';
+import * as op from '../../src/packet/bpf-opcode.ts';
 import { program, run, validProgram } from './bpf-programs.ts';
 
 describe('compileBpf', () => {
@@ -27,10 +27,10 @@ describe('compileBpf', () => {
     // Byte i decides between the next instruction and one 40 further on.
     const bytes = 120;
     const steps = Array.from({ length: bytes }, (_, at) => [
-      { code: BPF_LD_B_ABS, k: at },
-      { code: BPF_JEQ, k: 1, jt: at < bytes - 20 ? 39 : 0, jf: 0 },
+      { code: op.LD_B_ABS, k: at },
+      { code: op.JEQ, k: 1, jt: at < bytes - 20 ? 39 : 0, jf: 0 },
     ]);
-    const code = program(...steps.flat(), { code: BPF_RET_A });
+    const code = program(...steps.flat(), { code: op.RET_A });
     expect(bpfSource(code)?.match(/^L\d+: \{$/gm)?.length).toBe(bytes - 20);
     fc.assert(
       fc.property(fc.array(fc.nat(2), { minLength: bytes - 5, maxLength: bytes }), (frame) => {
@@ -40,10 +40,10 @@ describe('compileBpf', () => {
   });
 
   it('leaves loops, and more jump targets than may nest, to the interpreter', () => {
-    expect(bpfSource(program({ code: BPF_JA, k: -1 }, { code: BPF_RET_K }))).toBeNull();
+    expect(bpfSource(program({ code: op.JA, k: -1 }, { code: op.RET_K }))).toBeNull();
 
-    const jumps = Array.from({ length: 1000 }, () => ({ code: BPF_JEQ, k: 0, jt: 1, jf: 0 }));
-    const many = program(...jumps, { code: BPF_LD_IMM, k: 3 }, { code: BPF_LD_IMM, k: 4 }, { code: BPF_RET_A });
+    const jumps = Array.from({ length: 1000 }, () => ({ code: op.JEQ, k: 0, jt: 1, jf: 0 }));
+    const many = program(...jumps, { code: op.LD_IMM, k: 3 }, { code: op.LD_IMM, k: 4 }, { code: op.RET_A });
     expect(bpfSource(many)).toBeNull();
     expect(run(compileBpf(many), [])).toBe(run(interpretBpf(many), []));
   });

@@ -1,6 +1,8 @@
 // Test support: BPF programs by hand, and random valid ones for property tests.
+
 import fc from 'fast-check';
 import * as bpf from '../../src/packet/bpf.ts';
+import * as op from '../../src/packet/bpf-opcode.ts';
 
 /** code, jt, jf, k as in `struct bpf_insn`; what is left out is 0. */
 export interface Instruction {
@@ -33,8 +35,8 @@ const word = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 0xffffffff }) },
 );
 
-const MEMORY_CODES = [bpf.BPF_LD_MEM, bpf.BPF_LDX_MEM, bpf.BPF_ST, bpf.BPF_STX];
-const RETURN_CODES = [bpf.BPF_RET_K, bpf.BPF_RET_A];
+const MEMORY_CODES = [op.LD_MEM, op.LDX_MEM, op.ST, op.STX];
+const RETURN_CODES = [op.RET_K, op.RET_A];
 
 const seed = fc.record({
   // Returns are rare, so that programs get far.
@@ -56,9 +58,9 @@ export const validProgram: fc.Arbitrary<bpf.BpfProgram> = fc
 
 /** `left`: instructions between this one and the last. */
 function repair({ code, k, jt, jf }: Required<Instruction>, left: number): Instruction {
-  if (code === bpf.BPF_JA) return { code, k: k % (left + 1) };
+  if (code === op.JA) return { code, k: k % (left + 1) };
   if (bpf.isBpfConditional(code)) return { code, k, jt: jt % (left + 1), jf: jf % (left + 1) };
   if (MEMORY_CODES.includes(code)) return { code, k: k % bpf.BPF_MEMORY_WORDS };
-  if (code === bpf.BPF_ALU_DIV || code === bpf.BPF_ALU_MOD) return { code, k: Math.max(k, 1) };
+  if (code === op.ALU_DIV || code === op.ALU_MOD) return { code, k: Math.max(k, 1) };
   return { code, k };
 }
