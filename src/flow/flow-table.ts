@@ -5,9 +5,14 @@
 //   store:    [ record 0 | record 1 | ... ]       slots are recycled through a free list in WORD_NEXT
 //
 // Order of buckets never shows in results, so the hash is seeded at random for each table.
-import { KEY_WORDS } from '../packet/packet-columns.ts';
+import * as packet from '../packet/packet-columns.ts';
 import { matchKey } from './key.ts';
-import { RECORD_WORDS, RecordStore, WORD_HASH, WORD_NEXT } from './record.ts';
+import * as record from './record.ts';
+import { RecordStore } from './record.ts';
+
+// Own constants are folded into the code (see meter.ts).
+const { KEY_WORDS } = packet;
+const { RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
 
 const FIRST_ROWS = 8192;
 /** Straight to here at the first growth: untouched pages of a fresh buffer cost no memory. */

@@ -5,7 +5,10 @@
 // than all that stand behind it in the list, so the order is exact. A sort of n flows is paid for by n later steps,
 // each of which is an eviction or was caused by at least one packet.
 import type { FlowTable } from './flow-table.ts';
-import { DOUBLE_SEQUENCE, RECORD_DOUBLES } from './record.ts';
+import * as record from './record.ts';
+
+// Own constants are folded into the code (see meter.ts).
+const { DOUBLE_SEQUENCE, RECORD_DOUBLES } = record;
 
 /** A number and a slot share a double: this is how far they reach exactly. */
 const EXACT = Number.MAX_SAFE_INTEGER;
