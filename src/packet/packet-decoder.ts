@@ -4,13 +4,15 @@
 //                       ▲               │
 //                       └── tunnels ◄───┘
 //
+// Two passes over a batch: plain-frame.ts takes the frames that need none of this generality, the layers the others.
 // Every row gets a status: METERED, or why not. Nothing throws, and no byte outside a frame's captured part is read.
 import type { PacketBatch } from '../source/source.ts';
 import { BATCH_CAPACITY } from '../source/source.ts';
 import { DecodeState } from './decode-state.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { decodeLinkLayer } from './link-layer.ts';
-import { METERED, PacketColumns, TUNNEL_NONE } from './packet-columns.ts';
+import { PacketColumns, TUNNEL_NONE } from './packet-columns.ts';
+import { decodePlainFrames, NOT_PLAIN } from './plain-frame.ts';
 
 export interface DecoderOptions {
   /** Follow tunnels to the innermost packet. */
@@ -45,24 +47,29 @@ export class PacketDecoder {
    */
   decode(batch: PacketBatch): void {
     const state = this.#state;
-    const { status } = this.columns;
-    const { count, frameAt, capturedLength, wireLength, linkType } = batch;
-    const snaplen = this.#snaplen;
-    state.batch = batch;
-    state.view = batch.view;
-    for (let row = 0; row < count; row++) {
-      if (status[row] !== METERED) continue;
-      const at = frameAt[row];
-      const captured = capturedLength[row];
-      const wire = wireLength[row];
-      state.row = row;
-      state.vlan = 0;
-      state.tunnel = TUNNEL_NONE;
-      // Where headers leave a length open, the frame ends here. Writers that state a wire length below the captured one
-      // (0, for one) are not believed in this; the bytes that a flow counts are the stated ones all the same.
-      const lengthEnd = at + Math.max(wire, captured);
-      state.lengthEnd = Math.min(lengthEnd, MAX_INT32);
-      status[row] = decodeLinkLayer(state, linkType[row], at, at + Math.min(captured, snaplen));
-    }
+    const others = decodePlainFrames(batch, this.columns, this.#snaplen, state.decodeTunnels);
+    if (others > 0) decodeOtherFrames(state, batch, this.#snaplen);
+  }
+}
+
+/** The second pass: decodes the rows that the first gave the status NOT_PLAIN, layer by layer. */
+export function decodeOtherFrames(state: DecodeState, batch: PacketBatch, snaplen: number): void {
+  const { status } = state.columns;
+  const { count, frameAt, capturedLength, wireLength, linkType } = batch;
+  state.batch = batch;
+  state.view = batch.view;
+  for (let row = 0; row < count; row++) {
+    if (status[row] !== NOT_PLAIN) continue;
+    const at = frameAt[row];
+    const captured = capturedLength[row];
+    const wire = wireLength[row];
+    state.row = row;
+    state.vlan = 0;
+    state.tunnel = TUNNEL_NONE;
+    // Where headers leave a length open, the frame ends here. Writers that state a wire length below the captured one
+    // (0, for one) are not believed in this; the bytes that a flow counts are the stated ones all the same.
+    const lengthEnd = at + Math.max(wire, captured);
+    state.lengthEnd = Math.min(lengthEnd, MAX_INT32);
+    status[row] = decodeLinkLayer(state, linkType[row], at, at + Math.min(captured, snaplen));
   }
 }
