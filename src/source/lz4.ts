@@ -6,7 +6,6 @@
 //
 // Frames and blocks are walked here, each block is decoded by lz4-napi with the 64 KiB before it as its dictionary.
 // Memory is bounded by one block (4 MiB, legacy 8 MiB). Of a block that is cut off, the part that is there is decoded.
-import xxhash from 'xxhash-wasm';
 import type { CompressedInput } from './compressed-input.ts';
 import { cutFault, type DecodedChunks, DecodeFault } from './decoder.ts';
 
@@ -44,6 +43,7 @@ function uint32(bytes: Uint8Array, at = 0): number {
 /** Decodes every frame. */
 export async function* decodeLz4(input: CompressedInput): DecodedChunks {
   const decoder = new BlockDecoder(await loadLibrary());
+  const { default: xxhash } = await import('xxhash-wasm');
   const hashes = await xxhash();
   for (let isFirst = true; ; isFirst = false) {
     const magic = await input.peek(4);
@@ -72,7 +72,7 @@ export async function skipFrame(input: CompressedInput): Promise<void> {
 async function* decodeFrame(
   input: CompressedInput,
   decoder: BlockDecoder,
-  hashes: Awaited<ReturnType<typeof xxhash>>,
+  hashes: Awaited<ReturnType<typeof import('xxhash-wasm').default>>,
 ): DecodedChunks {
   const flags = (await input.peek(5))[4];
   const headerBytes = 7 + (flags & FLAG_CONTENT_SIZE ? 8 : 0) + (flags & FLAG_DICTIONARY ? 4 : 0);

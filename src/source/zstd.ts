@@ -6,8 +6,7 @@
 // Frames and blocks are walked here and decoded a block at a time, by Node's own zstd where it has one (22.15, 23.8)
 // and else by fzstd. So every whole block before damage is delivered; memory is bounded by the frame's window (128 MiB).
 import * as zlib from 'node:zlib';
-import { Decompress } from 'fzstd';
-import xxhash from 'xxhash-wasm';
+import type { Decompress } from 'fzstd';
 import type { CompressedInput } from './compressed-input.ts';
 import { cutFault, type DecodedChunks, DecodeFault } from './decoder.ts';
 import { SKIPPABLE_MAGIC, skipFrame } from './lz4.ts';
@@ -134,28 +133,33 @@ class NodeFrame implements FrameDecoder {
   }
 }
 
-type Hash64 = ReturnType<Awaited<ReturnType<typeof xxhash>>['create64']>;
+type Hash64 = ReturnType<Awaited<ReturnType<typeof import('xxhash-wasm').default>>['create64']>;
 
 /** fzstd, and the check of the frame's checksum, which fzstd leaves out. */
 class FallbackFrame implements FrameDecoder {
   private readonly hash: Hash64 | null;
   private chunks: Uint8Array[] = [];
-  private readonly decompress = new Decompress((chunk) => {
-    this.hash?.update(chunk);
-    this.chunks.push(chunk);
-  });
+  private readonly decompress: Decompress;
   /** The frame's first bytes, until they are enough for fzstd to begin. */
   private first: Uint8Array | null = new Uint8Array(0);
   private readonly frame: Frame;
   private decoded = 0;
 
-  private constructor(frame: Frame, hash: Hash64 | null) {
+  private constructor(frame: Frame, library: typeof import('fzstd'), hash: Hash64 | null) {
     this.frame = frame;
     this.hash = hash;
+    this.decompress = new library.Decompress((chunk) => {
+      this.hash?.update(chunk);
+      this.chunks.push(chunk);
+    });
   }
 
+  /** Loads what it takes: most captures, and newer Nodes, need none of it. */
   static async create(frame: Frame): Promise<FallbackFrame> {
-    return new FallbackFrame(frame, frame.hasChecksum ? (await xxhash()).create64() : null);
+    const library = await import('fzstd');
+    if (!frame.hasChecksum) return new FallbackFrame(frame, library, null);
+    const { default: xxhash } = await import('xxhash-wasm');
+    return new FallbackFrame(frame, library, (await xxhash()).create64());
   }
 
   async write(bytes: Uint8Array, isLast: boolean): Promise<Uint8Array[]> {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { constants, deflateRawSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -308,5 +309,14 @@ describe('any damage', () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('the libraries', () => {
+  it('are loaded by the first capture that needs them, not at start-up', () => {
+    const folder = new URL('../../src/source/', import.meta.url);
+    const libraries = /^import (?!type ).*from '(fzstd|lz4-napi|xxhash-wasm)'/m;
+    const files = readdirSync(folder).filter((file) => libraries.test(readFileSync(new URL(file, folder), 'utf8')));
+    expect(files).toEqual([]);
   });
 });
