@@ -82,14 +82,13 @@ class Run {
   meterBatch(): void {
     const { batch, filter, decoder, meter } = this.#pipeline;
     this.#pipeline.packetsRead += batch.count;
-    const before = meter.packetsProcessed;
     this.#attempt(() => {
       decoder.columns.status.fill(METERED, 0, batch.count);
       filter?.apply(batch, decoder.columns);
       decoder.decode(batch);
       meter.meter(batch);
     });
-    if (!this.isSound) meter.packetsSkipped[SKIP_ABANDONED] += batch.count - (meter.packetsProcessed - before);
+    if (!this.isSound) meter.packetsSkipped[SKIP_ABANDONED] += this.#pipeline.packetsRead - meter.packetsProcessed;
   }
 
   /** Ends some of the live flows; whether there may be more. */

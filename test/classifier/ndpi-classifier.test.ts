@@ -68,6 +68,23 @@ const GET = text('GET /way?q=1 HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: 
 const OK = text('HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<p>Nowhere</p>');
 
 describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${loaded.message})`}`, () => {
+  it('gives a flow up whose packets are all cut, after eight times the budget, and keeps no state until then', async () => {
+    const cut = (count: number) => capture(Array<Uint8Array>(count).fill(request(GET, 40000, 443)), 60);
+    const seen: number[] = [];
+    class Watcher extends NFStreamClassifier {
+      override onFlowUpdate(_: unknown, flow: Flow) {
+        seen.push(Object.keys(flow.metrics).length);
+      }
+    }
+    const run = (count: number) =>
+      flowsOf({ source: cut(count), dissections: 2, userClassifiers: new Watcher('watcher') });
+    const [flow] = await run(17);
+    // Labelled with the sixteenth packet, the first of which nDPI hears: a guess from the ports.
+    expect(seen.map((columns) => columns > 0)).toEqual([...Array(15).fill(false), true, true]);
+    expect(applicationOf(flow)).toBe('TLS');
+    expect(calls).toMatchObject({ open: 1, process: 0, guess: 1, free: 1 });
+  });
+
   it.skipIf(!existsSync(FACEBOOK))('labels facebook.pcap (skipped without ../shared/captures)', async () => {
     const flows = await flowsOf({ source: FACEBOOK });
     expect(flows[0]?.metrics).toEqual({
