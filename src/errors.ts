@@ -22,7 +22,14 @@ export const ERROR_CODES = {
   OUT_OF_MEMORY: { exit: 1, meaning: 'the table of live flows can not grow' },
   ALREADY_ITERATED: { exit: 1, meaning: 'a Streamer was iterated a second time' },
   USER_METRIC_FAILED: { exit: 1, meaning: 'a user metric threw, or returned no value' },
-  USER_CLASSIFIER_FAILED: { exit: 1, meaning: 'a user classifier threw' },
+  USER_CLASSIFIER_FAILED: { exit: 1, meaning: 'a user classifier threw, or a promise of it rejected' },
+  READ_ONLY_COLUMN: { exit: 1, meaning: 'user code assigned to a column of a flow' },
+  PACKET_KEPT: { exit: 1, meaning: 'user code kept a packet or its bytes beyond the call (found with debug on)' },
+  MODEL_NOT_FOUND: { exit: 1, meaning: 'no such model file' },
+  INVALID_MODEL: { exit: 1, meaning: 'the model runtime does not load the model' },
+  MODEL_MISMATCH: { exit: 1, meaning: 'the model takes other inputs than the features that are given' },
+  MODEL_RUNTIME_UNAVAILABLE: { exit: 1, meaning: 'neither onnxruntime-node nor onnxruntime-web can be imported' },
+  PLUGIN_FAILED: { exit: 1, meaning: 'a plugin file is missing, does not parse, throws, or exports nothing to use' },
   OUTPUT_FAILED: { exit: 1, meaning: 'writing the output failed' },
 } as const;
 

@@ -1,8 +1,9 @@
 // The options of a Streamer: names, defaults, what each takes. A wrong option throws at construction and says which.
 import { NFStreamClassifier } from './classifier/classifier.ts';
-import { MAX_CLASSIFIERS, type UserMetric } from './classifier/labeller.ts';
+import { MAX_CLASSIFIERS } from './classifier/labeller.ts';
 import { NfstreamError } from './errors.ts';
 import { CLASSIC } from './flow/schema.ts';
+import type { UserMetric } from './metric/metric.ts';
 import { checkSource, type SingleSource, type SourceInput } from './source/open-source.ts';
 
 export interface StreamerOptions {

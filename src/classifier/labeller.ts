@@ -5,11 +5,9 @@ import { Flow } from '../flow/flow.ts';
 import type { FlowObserver } from '../flow/meter.ts';
 import type { RecordStore } from '../flow/record.ts';
 import type { MetricValue } from '../flow/schema.ts';
-import type { Direction, NFStreamClassifier } from './classifier.ts';
+import type { UserMetric } from '../metric/metric.ts';
+import type { NFStreamClassifier } from './classifier.ts';
 import { Packet } from './packet.ts';
-
-/** Called for each packet after the flow's counters were updated; returns the metric's new value. It starts at 0. */
-export type UserMetric = (packet: Packet, flow: Flow, direction: Direction) => MetricValue;
 
 /** One bit each in a mask of the classifiers that still want packets of a flow. */
 export const MAX_CLASSIFIERS = 31;
@@ -47,7 +45,7 @@ export class Labeller implements FlowObserver {
     }
   }
 
-  updated(row: number, slot: number, direction: Direction): boolean {
+  updated(row: number, slot: number, direction: 0 | 1): boolean {
     let wanted = this.#wanted[slot];
     if (wanted === 0 && this.#metrics.length === 0) return false;
     const flow = this.#flows[slot] as Flow;
@@ -65,7 +63,7 @@ export class Labeller implements FlowObserver {
     for (const [name, metric] of this.#metrics) {
       let value: MetricValue;
       try {
-        value = metric(packet, flow, direction);
+        value = metric(packet, flow as unknown as Flow<Record<string, number>>, direction);
       } catch (cause) {
         throw metricFailed(name, flow, `threw ${String(cause)}`, cause);
       }

@@ -1,6 +1,7 @@
 // A packet as classifiers and metrics see it: a light view on one row of a batch, moved from row to row. Nothing is
 // decoded twice and nothing is copied; addresses become text only when they are read.
 import { addressText } from '../flow/address-text.ts';
+import { hashKey } from '../flow/key.ts';
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
 
@@ -94,6 +95,14 @@ export class Packet {
   /** Whether this is a fragment other than the first: it has no transport header. */
   get isLaterFragment(): boolean {
     return this.#columns.isLaterFragment[this.#row] === 1;
+  }
+  /** Time to live (IPv4, RFC 791) or hop limit (IPv6, RFC 8200). */
+  get ttl(): number {
+    return this.#batch.bytes[this.ipAt + (this.version === 4 ? 8 : 7)];
+  }
+  /** A 32-bit hash of the flow's key: the same for both directions, in every run and on every machine. */
+  get hash(): number {
+    return hashKey(this.#columns.key, this.#row * KEY_WORDS, 0) >>> 0;
   }
   /** Length of the IP packet by its header, bytes. */
   get ipSize(): number {

@@ -105,8 +105,8 @@ export const CLASSIC = [
   { name: 'metrics', type: 'object', meaning: "user metrics and the classifiers' findings, by name" },
 ] as const satisfies readonly Column[];
 
-/** What a metric can hold: it has to fit into a table's cell. */
-export type MetricValue = number | string | boolean | null | number[] | string[];
+/** What a metric can hold: plain data. A table's cell shows lists and objects as JSON. */
+export type MetricValue = number | string | boolean | null | number[] | string[] | { [name: string]: MetricValue };
 export type FlowMetrics = Record<string, MetricValue>;
 
 /** [source to destination, destination to source] */

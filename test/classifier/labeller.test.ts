@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { NFStreamClassifier } from '../../src/classifier/classifier.ts';
-import { Labeller, type UserMetric } from '../../src/classifier/labeller.ts';
+import { Labeller } from '../../src/classifier/labeller.ts';
 import { Packet } from '../../src/classifier/packet.ts';
 import { NfstreamError } from '../../src/errors.ts';
 import type { Flow } from '../../src/flow/flow.ts';
 import { FlowMeter } from '../../src/flow/meter.ts';
 import type { FlowRecord } from '../../src/flow/schema.ts';
+import type { UserMetric } from '../../src/metric/metric.ts';
 import { PacketColumns } from '../../src/packet/packet-columns.ts';
 import { PacketBatch } from '../../src/source/source.ts';
 import { OPTIONS, setRow, type TestPacket } from '../flow/metered.ts';
