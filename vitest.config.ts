@@ -1,8 +1,8 @@
 // Two projects: `unit` runs TypeScript sources as they are; `built` runs what is compiled, as users do (child processes,
-// the packed package, the documentation's examples), and needs dist/ first.
+// the packed package, the examples, also the documentation's), and needs dist/ first.
 import { defineConfig } from 'vitest/config';
 
-const NEEDS_DIST = ['test/cli/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/package/**/*.test.ts'];
+const NEEDS_DIST = ['cli', 'docs', 'examples', 'package'].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
