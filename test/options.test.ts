@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { nearest } from '../src/check-option.ts';
 import { NFStreamClassifier } from '../src/classifier/classifier.ts';
-import { nearest, resolveOptions, type StreamerOptions } from '../src/options.ts';
+import { resolveOptions, type StreamerOptions } from '../src/options.ts';
 
 const resolve = (options: object) => resolveOptions({ source: 'x.pcap', ...options } as StreamerOptions);
 

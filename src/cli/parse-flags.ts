@@ -65,7 +65,7 @@ function requiredValue(expected: string, { rawName, value, inlineValue }: Option
 
 async function unknownFlag(rawName: string, flags: readonly Flag[]): Promise<NfstreamError> {
   // Loaded here, because it is never needed by --version and --help, which shall be quick.
-  const { nearest } = await import('../options.ts');
+  const { nearest } = await import('../check-option.ts');
   // One letter is near to every other: only names help there.
   const candidates = flags.map((flag) => `--${flag.name}`);
   const hint = rawName.startsWith('--') ? `; did you mean ${nearest(rawName, candidates)}?` : '; see --help';
