@@ -2,6 +2,7 @@
 import { boolean, integer, invalid, nearest, oneOf, seconds } from './check-option.ts';
 import { NFStreamClassifier } from './classifier/classifier.ts';
 import { MAX_CLASSIFIERS } from './classifier/labeller.ts';
+import { NDPI_FIELDS } from './classifier/ndpi-fields.ts';
 import { NfstreamError } from './errors.ts';
 import { CLASSIC } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
@@ -36,6 +37,8 @@ export interface StreamerOptions {
   decodeTunnels?: boolean;
   /** Ends the run when aborted: no more packets are read, live flows are exported. */
   signal?: AbortSignal;
+  /** Look for mistakes in user code, such as a packet kept beyond the call; slow (default false). */
+  debug?: boolean;
   /** End the run likewise at the first SIGINT while it is iterated (default true); a second one ends the process. */
   handleSigint?: boolean;
 }
@@ -55,6 +58,7 @@ export interface ResolvedOptions {
   fragments: 'assign' | 'ignore';
   decodeTunnels: boolean;
   signal: AbortSignal | undefined;
+  debug: boolean;
   handleSigint: boolean;
 }
 
@@ -68,6 +72,7 @@ export const DEFAULTS = {
   snaplen: 65535,
   fragments: 'assign',
   decodeTunnels: true,
+  debug: false,
   handleSigint: true,
 } as const;
 
@@ -89,6 +94,7 @@ const NAMES: readonly (keyof StreamerOptions)[] = [
   'fragments',
   'decodeTunnels',
   'signal',
+  'debug',
   'handleSigint',
 ];
 
@@ -111,7 +117,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
     inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
-    userMetrics: metrics(options.userMetrics),
+    userMetrics: metrics(options.userMetrics, options.enableNdpi !== false),
     userClassifiers: classifiers(options.userClassifiers),
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
@@ -120,6 +126,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     fragments: oneOf('fragments', options.fragments, ['assign', 'ignore'], DEFAULTS.fragments),
     decodeTunnels: boolean('decodeTunnels', options.decodeTunnels, DEFAULTS.decodeTunnels),
     signal: signal(options.signal),
+    debug: boolean('debug', options.debug, DEFAULTS.debug),
     handleSigint: boolean('handleSigint', options.handleSigint, DEFAULTS.handleSigint),
   };
 }
@@ -136,7 +143,7 @@ function signal(value: unknown): AbortSignal | undefined {
   return value;
 }
 
-function metrics(value: unknown): Readonly<Record<string, UserMetric>> {
+function metrics(value: unknown, hasNdpi: boolean): Readonly<Record<string, UserMetric>> {
   if (value === undefined) return {};
   const expected = 'an object of functions by metric name';
   if (value === null || typeof value !== 'object' || Array.isArray(value))
@@ -146,6 +153,13 @@ function metrics(value: unknown): Readonly<Record<string, UserMetric>> {
     if (CLASSIC.some((column) => column.name === name)) {
       throw new NfstreamError('INVALID_OPTION', `userMetrics.${name} has the name of a core column; choose another`);
     }
+    if (hasNdpi && NDPI_FIELDS.some((field) => field.name === name)) {
+      throw new NfstreamError(
+        'INVALID_OPTION',
+        `userMetrics.${name} has the name of a finding of nDPI; choose another`,
+      );
+    }
+    if (name === '__proto__' || name === '') throw invalid('userMetrics', 'names that a record can hold', name);
   }
   return value as Readonly<Record<string, UserMetric>>;
 }
@@ -157,6 +171,12 @@ function classifiers(value: unknown): readonly NFStreamClassifier[] {
   for (const item of list) {
     if (!(item instanceof NFStreamClassifier)) {
       throw invalid('userClassifiers', 'an instance of NFStreamClassifier or a list of them', item);
+    }
+    if (typeof item.name !== 'string' || item.name === '' || item.name === '__proto__') {
+      throw invalid(`the name of a ${item.constructor.name} in userClassifiers`, 'text', item.name);
+    }
+    if (!Number.isInteger(item.concurrency) || item.concurrency < 1) {
+      throw invalid(`concurrency of the classifier "${item.name}"`, 'an integer, 1 or more', item.concurrency);
     }
     if (names.has(item.name)) {
       throw new NfstreamError('INVALID_OPTION', `userClassifiers has two classifiers named "${item.name}"`);

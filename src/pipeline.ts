@@ -7,6 +7,7 @@
 import type { Labeller } from './classifier/labeller.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { FlowMeter } from './flow/meter.ts';
+import { Outbox } from './outbox.ts';
 import type { PacketFilter } from './packet/filter.ts';
 import { METERED, SKIP_ABANDONED } from './packet/packet-columns.ts';
 import type { PacketDecoder } from './packet/packet-decoder.ts';
@@ -29,18 +30,22 @@ const TERMINATE_AT_ONCE = 1024;
 
 /** Meters the whole source. `isStopped` is asked once for each batch; after a stop the live flows are handed over. */
 export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean): AsyncGenerator<FlowBatch, void> {
-  const { source, batch, meter, filter } = pipeline;
+  const { source, batch, meter, filter, labeller } = pipeline;
   const run = new Run(pipeline);
+  const outbox = new Outbox(meter, labeller);
   try {
-    await source.open();
+    await run.start();
+    if (run.isSound) await source.open();
     while (!isStopped() && run.isSound) {
       try {
         const rows = source.read(batch);
         if (rows === SOURCE_END) break;
         if (rows === SOURCE_WAIT) {
           // Whoever waits for flows must not wait for packets.
-          yield* meter.takeFinished();
-          await source.fill();
+          yield* outbox.takeReady();
+          const filling = source.fill();
+          if (!outbox.isEmpty) yield* outbox.takeReadyWhile(filling);
+          await filling;
           continue;
         }
       } catch (error) {
@@ -49,15 +54,17 @@ export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean):
         if (!isStopped()) run.damage = { error };
         break;
       }
-      run.meterBatch();
-      if (meter.hasFullBatch) yield* meter.takeFinished();
+      const pause = run.meterBatch();
+      if (pause !== undefined) await pause;
+      if (outbox.wantsEmptying) yield* outbox.empty();
     }
-    while (run.endSome()) yield* meter.takeFinished();
-    yield* meter.takeFinished();
+    while (run.endSome()) yield* outbox.empty();
+    yield* outbox.takeAll();
   } finally {
     // A consumer that broke off reads no more flows, but classifiers still see the end of each.
-    while (run.endSome()) meter.takeFinished();
-    run.exit();
+    while (run.endSome()) await outbox.discard();
+    await outbox.discard();
+    await run.exit();
     await source.close();
     run.report();
   }
@@ -65,7 +72,7 @@ export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean):
   if (filter?.problem) throw filter.problem;
 }
 
-/** What may call user code, and what went wrong. After a failure nothing is asked of user code but its `onExit`. */
+/** What may call user code, and what went wrong. After a failure user code only sees the end of flows and of the run. */
 class Run {
   readonly #pipeline: Pipeline;
   #failure: { error: unknown } | undefined;
@@ -76,42 +83,61 @@ class Run {
   }
 
   get isSound(): boolean {
-    return this.#failure === undefined;
+    return this.#failure === undefined && this.#pipeline.labeller?.failure === undefined;
   }
 
-  meterBatch(): void {
-    const { batch, filter, decoder, meter } = this.#pipeline;
+  async start(): Promise<void> {
+    try {
+      await this.#pipeline.labeller?.start();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Returns what to wait for before the next batch, if anything. */
+  meterBatch(): Promise<void> | undefined {
+    const { batch, filter, decoder, meter, labeller } = this.#pipeline;
     this.#pipeline.packetsRead += batch.count;
-    this.#attempt(() => {
+    try {
       decoder.columns.status.fill(METERED, 0, batch.count);
       filter?.apply(batch, decoder.columns);
       decoder.decode(batch);
       meter.meter(batch);
-    });
-    if (!this.isSound) meter.packetsSkipped[SKIP_ABANDONED] += this.#pipeline.packetsRead - meter.packetsProcessed;
+    } catch (error) {
+      meter.packetsSkipped[SKIP_ABANDONED] += this.#pipeline.packetsRead - meter.packetsProcessed;
+      this.#fail(error);
+      return undefined;
+    }
+    return labeller?.batchMetered()?.catch((error: unknown) => this.#fail(error));
   }
 
   /** Ends some of the live flows; whether there may be more. */
   endSome(): boolean {
-    const { meter } = this.#pipeline;
-    return this.isSound && this.#attempt(() => meter.terminate(TERMINATE_AT_ONCE)) === true;
+    const { meter, labeller } = this.#pipeline;
+    try {
+      if (this.isSound) return meter.terminate(TERMINATE_AT_ONCE);
+    } catch (error) {
+      this.#fail(error);
+    }
+    labeller?.abandon();
+    return false;
   }
 
-  exit(): void {
-    this.#attempt(() => this.#pipeline.labeller?.exit());
+  async exit(): Promise<void> {
+    try {
+      await this.#pipeline.labeller?.exit();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Throws the first failure of user code. */
   report(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    const failure = this.#failure ?? this.#pipeline.labeller?.failure;
+    if (failure !== undefined) throw failure.error;
   }
 
-  #attempt<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      this.#failure ??= { error };
-      return undefined;
-    }
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
   }
 }

@@ -4,6 +4,7 @@ import { Labeller } from './classifier/labeller.ts';
 import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
 import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 import { Packet } from './classifier/packet.ts';
+import { PacketGuard } from './classifier/packet-guard.ts';
 import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
@@ -159,9 +160,9 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
     const classifiers: NFStreamClassifier[] = this.#ndpi === null ? [] : [this.#ndpi];
     classifiers.push(...options.userClassifiers);
     const hasUserCode = classifiers.length > 0 || Object.keys(options.userMetrics).length > 0;
-    const labeller = hasUserCode
-      ? new Labeller(classifiers, options.userMetrics, new Packet(batch, decoder.columns))
-      : null;
+    const packet = new Packet(batch, decoder.columns);
+    const guard = options.debug ? new PacketGuard(batch, decoder.columns) : null;
+    const labeller = hasUserCode ? new Labeller(classifiers, options.userMetrics, packet, guard) : null;
     const meter = new FlowMeter(
       {
         capacity: options.capacity,

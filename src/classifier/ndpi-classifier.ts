@@ -48,7 +48,7 @@ export class NdpiClassifier extends NFStreamClassifier {
   #detector: NdpiDetector | undefined;
   #names: NdpiNames | undefined;
 
-  /** @throws NfstreamError NDPI_UNAVAILABLE when the addon does not load; nDPI itself is started by the first flow. */
+  /** @throws NfstreamError NDPI_UNAVAILABLE when the addon does not load; nDPI itself is started with the run. */
   constructor(options: NdpiOptions = {}) {
     super('ndpi');
     const loaded = loadNdpi();
@@ -60,8 +60,18 @@ export class NdpiClassifier extends NFStreamClassifier {
     this.#dissections = options.dissections ?? 20;
   }
 
+  override onStart(): void {
+    let detector: NdpiDetector;
+    try {
+      detector = this.#addon.createDetector();
+    } catch (cause) {
+      throw new NfstreamError('NDPI_UNAVAILABLE', `nDPI does not start: ${String(cause)}`, { cause });
+    }
+    this.#detector = detector;
+    this.#names = new NdpiNames(this.#addon, detector);
+  }
+
   override onFlowInit(flow: Flow): void {
-    if (this.#detector === undefined) this.#start();
     flow.classifiers[this.name] = { handle: UNOPENED, shown: 0, passed: 0 } satisfies Dissection;
   }
 
@@ -100,17 +110,6 @@ export class NdpiClassifier extends NFStreamClassifier {
 
   #dissection(flow: Flow): Dissection {
     return flow.classifiers[this.name] as unknown as Dissection;
-  }
-
-  #start(): void {
-    let detector: NdpiDetector;
-    try {
-      detector = this.#addon.createDetector();
-    } catch (cause) {
-      throw new NfstreamError('NDPI_UNAVAILABLE', `nDPI does not start: ${String(cause)}`, { cause });
-    }
-    this.#detector = detector;
-    this.#names = new NdpiNames(this.#addon, detector);
   }
 
   /** nDPI's last word on a flow that it had not finished with. */

@@ -1,6 +1,7 @@
 // A packet as classifiers and metrics see it: a light view on one row of a batch, moved from row to row. Nothing is
 // decoded twice and nothing is copied; addresses become text only when they are read.
 import { addressText } from '../flow/address-text.ts';
+import { Flow } from '../flow/flow.ts';
 import { hashKey } from '../flow/key.ts';
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
@@ -14,21 +15,30 @@ const TCP = 6;
 export class Packet {
   readonly #batch: PacketBatch;
   readonly #columns: PacketColumns;
+  readonly #lend: ((bytes: Uint8Array) => Uint8Array) | null;
   #row = 0;
+  #deltaMs = 0;
 
-  constructor(batch: PacketBatch, columns: PacketColumns) {
+  /** `lend` turns bytes into what user code gets of them; null for the bytes themselves. */
+  constructor(batch: PacketBatch, columns: PacketColumns, lend: ((bytes: Uint8Array) => Uint8Array) | null = null) {
     this.#batch = batch;
     this.#columns = columns;
+    this.#lend = lend;
   }
 
-  /** Moves the view to another row; for the pipeline. */
-  static move(packet: Packet, row: number): void {
+  /** Moves the view to another row, which is the next packet of `flow`; for the pipeline. */
+  static move(packet: Packet, row: number, flow: Flow): void {
     packet.#row = row;
+    packet.#deltaMs = Flow.elapse(flow, packet.#batch.timeMs[row]);
   }
 
   /** Time stamp, ms since the epoch, fraction kept. */
   get timestamp(): number {
     return this.#batch.timeMs[this.#row];
+  }
+  /** Time since the flow's packet before this one in the capture, ms; 0 for the first, below 0 where times go back. */
+  get deltaTime(): number {
+    return this.#deltaMs;
   }
   /** Bytes of the frame that were captured. */
   get captureLength(): number {
@@ -125,12 +135,12 @@ export class Packet {
     const columns = this.#columns;
     const row = this.#row;
     const end = columns.ipEnd[row];
-    return this.#batch.bytes.subarray(Math.min(columns.payloadAt[row], end), end);
+    return this.#lent(this.#batch.bytes.subarray(Math.min(columns.payloadAt[row], end), end));
   }
   /** The captured bytes of the frame; valid during the call. */
   get raw(): Uint8Array {
     const at = this.#batch.frameAt[this.#row];
-    return this.#batch.bytes.subarray(at, at + this.#batch.capturedLength[this.#row]);
+    return this.#lent(this.#batch.bytes.subarray(at, at + this.#batch.capturedLength[this.#row]));
   }
   /** TCP sequence number; 0 where there is none. */
   get tcpSeq(): number {
@@ -161,6 +171,10 @@ export class Packet {
   }
   get payloadAt(): number {
     return this.#columns.payloadAt[this.#row];
+  }
+
+  #lent(bytes: Uint8Array): Uint8Array {
+    return this.#lend === null ? bytes : this.#lend(bytes);
   }
 
   #hasTcp(bytes: number): boolean {

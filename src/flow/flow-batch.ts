@@ -23,6 +23,17 @@ export class FlowBatch {
     this.#flows.push(flow);
   }
 
+  /** Takes a row out; those behind it move up, with their views. */
+  remove(row: number): void {
+    this.#flows.splice(row, 1);
+    this.count--;
+    for (let to = row; to < this.count; to++) {
+      this.store.copyFrom(to, this.store, to + 1);
+      const flow = this.#flows[to];
+      if (flow !== undefined) Flow.move(flow, this.store, to);
+    }
+  }
+
   /** The flow of row `row`, for `0 <= row < count`; stays valid for as long as it is kept. */
   flow(row: number): Flow {
     this.#flows[row] ??= new Flow(this.store, row);

@@ -1,6 +1,7 @@
 // A flow as everybody outside the meter sees it: a light view on its record. While the flow is live its columns change
 // with every packet; once exported they stay.
 import { inspect } from 'node:util';
+import { NfstreamError } from '../errors.ts';
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
 import { addressText } from './address-text.ts';
 import {
@@ -33,9 +34,10 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   #store: RecordStore;
   #word: number;
   #double: number;
-  /** What leaves with the record: user metrics and the findings of classifiers. */
-  metrics: Metrics = {} as Metrics;
+  readonly #metrics: Metrics = {} as Metrics;
   #classifiers: Record<string, Record<string, unknown>> | undefined;
+  /** Time stamp of the packet before, for user code only. */
+  #previousMs = Number.NaN;
 
   constructor(store: RecordStore, row: number) {
     this.#store = store;
@@ -53,6 +55,18 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   /** Lets go of the scratch space of an ended flow. */
   static release(flow: Flow): void {
     flow.#classifiers = undefined;
+  }
+
+  /** Takes note of a packet's time; ms since the packet before it, 0 for the first. */
+  static elapse(flow: Flow, timeMs: number): number {
+    const elapsed = timeMs - flow.#previousMs;
+    flow.#previousMs = timeMs;
+    return Number.isNaN(elapsed) ? 0 : elapsed;
+  }
+
+  /** What leaves with the record: user metrics and the findings of classifiers. */
+  get metrics(): Metrics {
+    return this.#metrics;
   }
 
   /** Scratch space of each classifier, by its name; gone from the record. */
@@ -167,4 +181,14 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   [inspect.custom](): FlowRecord<Metrics> {
     return this.toJSON();
   }
+}
+
+// An assignment would fail in strict code with a message about getters, and pass unnoticed in sloppy code.
+for (const name of [...CLASSIC.map((column) => column.name), 'ip_version', 'tunnel_id', 'classifiers'] as const) {
+  const property = Object.getOwnPropertyDescriptor(Flow.prototype, name) as PropertyDescriptor;
+  if (property.set !== undefined) continue;
+  const set = () => {
+    throw new NfstreamError('READ_ONLY_COLUMN', `${name} is read-only; values of your own go into flow.metrics`);
+  };
+  Object.defineProperty(Flow.prototype, name, { ...property, set });
 }

@@ -117,6 +117,19 @@ export class FlowMeter {
     return finished;
   }
 
+  /** Counts the flows of a batch as exported: user code, which may set their reasons, has had its last word. */
+  countExported({ count, store }: FlowBatch): void {
+    const { exported } = this;
+    for (let row = 0; row < count; row++) {
+      const reason = store.words[row * RECORD_WORDS + WORD_REASON];
+      if (reason === EXPORT_INACTIVE) exported.inactive++;
+      else if (reason === EXPORT_ACTIVE) exported.active++;
+      else if (reason === EXPORT_TERMINATION) exported.termination++;
+      else if (reason === EXPORT_CAPACITY) exported.capacity++;
+      else exported.user++;
+    }
+  }
+
   /** Whether `takeFinished` has a full batch. */
   get hasFullBatch(): boolean {
     return this.#finished.length > 1 || (this.#finished.length === 1 && this.#finished[0].isFull);
@@ -277,8 +290,6 @@ export class FlowMeter {
     const { store } = this.#table;
     store.words[slot * RECORD_WORDS + WORD_REASON] = reason;
     const flow = this.#observer?.ended(slot);
-    // A classifier may have set a reason of its own at the end.
-    const final = store.words[slot * RECORD_WORDS + WORD_REASON];
     let batch = this.#finished[this.#finished.length - 1];
     if (batch === undefined || batch.isFull) {
       batch = new FlowBatch();
@@ -286,11 +297,6 @@ export class FlowMeter {
     }
     batch.push(store, slot, flow);
     this.#free(slot);
-    if (final === EXPORT_INACTIVE) this.exported.inactive++;
-    else if (final === EXPORT_ACTIVE) this.exported.active++;
-    else if (final === EXPORT_TERMINATION) this.exported.termination++;
-    else if (final === EXPORT_CAPACITY) this.exported.capacity++;
-    else this.exported.user++;
   }
 
   #free(slot: number): void {

@@ -13,12 +13,12 @@ import { OPTIONS, setRow, type TestPacket } from '../flow/metered.ts';
 
 const packet = (time: number, src = 1, length = 100): TestPacket => ({ time, src, dst: 9, length });
 
-function label(
+async function label(
   packets: readonly TestPacket[],
   classifiers: readonly NFStreamClassifier[],
   metrics: Record<string, UserMetric> = {},
   capacity = 100,
-): FlowRecord[] {
+): Promise<FlowRecord[]> {
   const batch = new PacketBatch();
   const columns = new PacketColumns();
   const labeller = new Labeller(classifiers, metrics, new Packet(batch, columns));
@@ -27,12 +27,13 @@ function label(
     setRow(batch, columns, row, p);
   });
   batch.count = packets.length;
+  await labeller.start();
   try {
     meter.meter(batch);
     while (meter.terminate(10));
   } finally {
-    labeller.exit();
-    labeller.exit();
+    await labeller.exit();
+    await labeller.exit();
   }
   return meter.takeFinished().flatMap((b) => Array.from({ length: b.count }, (_, row) => b.flow(row).toJSON()));
 }
@@ -57,9 +58,9 @@ class Recorder extends NFStreamClassifier {
 }
 
 describe('classifiers', () => {
-  it('see each flow begin, each packet after it was counted, each flow end, and the end of the run once', () => {
+  it('see each flow begin, each packet after it was counted, each flow end, and the end of the run once', async () => {
     const recorder = new Recorder('rec');
-    const records = label([packet(1), packet(2, 1, 60), packet(3, 2)], [recorder]);
+    const records = await label([packet(1), packet(2, 1, 60), packet(3, 2)], [recorder]);
     expect(recorder.calls).toEqual([
       'init 0.0.0.1',
       'update 0.0.0.1 1 100 0 1',
@@ -73,7 +74,7 @@ describe('classifiers', () => {
     expect(records.map((record) => record.metrics)).toEqual([{ rec: true }, { rec: true }]);
   });
 
-  it('are not asked again for a flow after they returned true, but see it end', () => {
+  it('are not asked again for a flow after they returned true, but see it end', async () => {
     class Once extends Recorder {
       override onFlowUpdate(p: Packet, flow: Flow, direction: number) {
         super.onFlowUpdate(p, flow, direction);
@@ -82,78 +83,80 @@ describe('classifiers', () => {
     }
     const once = new Once('once');
     const all = new Recorder('all');
-    label([packet(1), packet(2), packet(3)], [once, all]);
+    await label([packet(1), packet(2), packet(3)], [once, all]);
     expect(once.calls.filter((call) => call.startsWith('update'))).toHaveLength(1);
     expect(once.calls).toContain('terminate 0.0.0.1 3 2');
     expect(all.calls.filter((call) => call.startsWith('update'))).toHaveLength(3);
   });
 
-  it('export a flow at once by a reason above 2; the next packet of its key starts another', () => {
+  it('export a flow at once by a reason above 2; the next packet of its key starts another', async () => {
     class EveryTwo extends NFStreamClassifier {
       override onFlowUpdate(_p: Packet, flow: Flow) {
         if (flow.src_to_dst_pkts === 2) flow.export_reason = 7;
       }
     }
-    const records = label([packet(1), packet(2), packet(3)], [new EveryTwo('slice')]);
+    const records = await label([packet(1), packet(2), packet(3)], [new EveryTwo('slice')]);
     expect(records.map((r) => [r.export_reason, r.src_to_dst_pkts])).toEqual([
       [7, 2],
       [2, 1],
     ]);
   });
 
-  it('see a flow end that is dropped for lack of room', () => {
+  it('see a flow end that is dropped for lack of room', async () => {
     const recorder = new Recorder('rec');
-    const records = label([packet(1, 1), packet(2, 2)], [recorder], {}, 1);
+    const records = await label([packet(1, 1), packet(2, 2)], [recorder], {}, 1);
     expect(records).toHaveLength(1);
     expect(recorder.calls.filter((call) => call.startsWith('terminate'))).toHaveLength(2);
   });
 
   it.each(['onFlowInit', 'onFlowUpdate', 'onFlowTerminate', 'onExit'] as const)(
     'that throw in %s are named',
-    (method) => {
+    async (method) => {
       const broken = new Recorder('broken');
       broken[method] = () => {
         throw new Error('no such luck');
       };
       const run = () => label([packet(1)], [broken]);
-      expect(run).toThrow(NfstreamError);
-      expect(run).toThrow(`the classifier "broken" threw in ${method}`);
-      expect(run).toThrow('no such luck');
+      await expect(run()).rejects.toThrow(NfstreamError);
+      await expect(run()).rejects.toThrow(`the classifier "broken" threw in ${method}`);
+      await expect(run()).rejects.toThrow('no such luck');
     },
   );
 
-  it('may not set a reason of the meter, or write a column', () => {
+  it('may not set a reason of the meter, or write a column', async () => {
     class Meddler extends NFStreamClassifier {
       override onFlowUpdate(_p: Packet, flow: Flow) {
         (flow as { src_port: number }).src_port = 1;
       }
     }
-    expect(() => label([packet(1)], [new Meddler('m')])).toThrow('the classifier "m" threw');
+    await expect(label([packet(1)], [new Meddler('m')])).rejects.toThrow(
+      'the classifier "m" in onFlowUpdate: src_port is read-only',
+    );
     class Wrong extends NFStreamClassifier {
       override onFlowUpdate(_p: Packet, flow: Flow) {
         flow.export_reason = 2;
       }
     }
-    expect(() => label([packet(1)], [new Wrong('w')])).toThrow('export_reason takes an integer above 2, not 2');
+    await expect(label([packet(1)], [new Wrong('w')])).rejects.toThrow('export_reason takes an integer above 2, not 2');
   });
 });
 
 describe('metrics', () => {
-  it('start at 0 and take the value that is returned, after the classifiers of the packet', () => {
+  it('start at 0 and take the value that is returned, after the classifiers of the packet', async () => {
     class First extends NFStreamClassifier {
       override onFlowUpdate(_p: Packet, flow: Flow) {
         flow.metrics.order = 'classifier';
       }
     }
-    const records = label([packet(1, 1, 700), packet(2, 1, 60), packet(3, 1, 667)], [new First('first')], {
+    const records = await label([packet(1, 1, 700), packet(2, 1, 60), packet(3, 1, 667)], [new First('first')], {
       big: (p, flow) => (flow.metrics.big as number) + (p.length > 666 ? 1 : 0),
       order: (_p, flow) => `${String(flow.metrics.order)} first`,
     });
     expect(records[0].metrics).toEqual({ big: 2, order: 'classifier first' });
   });
 
-  it('can end a flow too', () => {
-    const records = label([packet(1), packet(2)], [], {
+  it('can end a flow too', async () => {
+    const records = await label([packet(1), packet(2)], [], {
       m: (_p, flow) => {
         flow.export_reason = 3;
         return 1;
@@ -165,10 +168,10 @@ describe('metrics', () => {
   it.each([
     ['undefined', () => undefined],
     ['NaN', () => Number.NaN],
-  ])('that return %s stop the run with their name and the flow', (what, metric) => {
+  ])('that return %s stop the run with their name and the flow', async (what, metric) => {
     const run = () => label([packet(1)], [], { broken: metric as unknown as UserMetric });
-    expect(run).toThrow(`the metric "broken" returned ${what}`);
-    expect(run).toThrow('0.0.0.1:0 -> 0.0.0.9:0');
-    expect(run).toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
+    await expect(run()).rejects.toThrow(`the metric "broken" returned ${what}`);
+    await expect(run()).rejects.toThrow('0.0.0.1:0 -> 0.0.0.9:0');
+    await expect(run()).rejects.toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
   });
 });

@@ -58,6 +58,7 @@ export function meterPackets(
   const records: FlowRecord[] = [];
   const take = () => {
     for (const finished of meter.takeFinished()) {
+      meter.countExported(finished);
       for (let row = 0; row < finished.count; row++) records.push(finished.flow(row).toJSON());
     }
   };

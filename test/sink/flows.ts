@@ -66,7 +66,7 @@ export function batchOf(...flows: Partial<FlowParts>[]): FlowBatch {
     store.doubles.set(flow.packets, DOUBLE_PACKETS);
     store.doubles.set(flow.bytes, DOUBLE_BYTES);
     const view = new Flow(store, 0);
-    view.metrics = flow.metrics;
+    Object.assign(view.metrics, flow.metrics);
     batch.push(store, 0, view);
   }
   return batch;

@@ -1,0 +1,37 @@
+// What user code did wrong, as an error that names the user code and the flow.
+import { NfstreamError } from '../errors.ts';
+import type { Flow } from '../flow/flow.ts';
+import type { NFStreamClassifier } from './classifier.ts';
+
+/** Errors of ours that a mistake in user code caused: they keep their code and get the user code's name. */
+const MISTAKES: ReadonlySet<string> = new Set(['READ_ONLY_COLUMN', 'PACKET_KEPT']);
+
+export type ClassifierMethod = Exclude<keyof NFStreamClassifier, 'name' | 'concurrency'>;
+
+export function classifierFailed(
+  classifier: NFStreamClassifier,
+  method: ClassifierMethod,
+  flow: Flow | undefined,
+  cause: unknown,
+): NfstreamError {
+  const where = flow === undefined ? '' : `, for the flow ${flowText(flow)}`;
+  const who = `the classifier "${classifier.name}"`;
+  if (cause instanceof NfstreamError) {
+    if (!MISTAKES.has(cause.code)) return cause;
+    return new NfstreamError(cause.code, `${who} in ${method}: ${cause.message}${where}`, { cause });
+  }
+  return new NfstreamError('USER_CLASSIFIER_FAILED', `${who} threw in ${method}: ${String(cause)}${where}`, { cause });
+}
+
+export function metricFailed(name: string, flow: Flow, what: string, cause?: unknown): NfstreamError {
+  const who = `the metric "${name}"`;
+  const where = `, for the flow ${flowText(flow)}`;
+  if (cause instanceof NfstreamError && MISTAKES.has(cause.code)) {
+    return new NfstreamError(cause.code, `${who}: ${cause.message}${where}`, { cause });
+  }
+  return new NfstreamError('USER_METRIC_FAILED', `${who} ${what}${where}`, { cause });
+}
+
+function flowText(flow: Flow): string {
+  return `${flow.ip_src}:${flow.src_port} -> ${flow.ip_dst}:${flow.dst_port} (protocol ${flow.ip_protocol})`;
+}
