@@ -7,6 +7,9 @@ import { resolveOptions, type StreamerOptions } from '../src/options.ts';
 const resolve = (options: object) => resolveOptions({ source: 'x.pcap', ...options } as StreamerOptions);
 
 class Named extends NFStreamClassifier {}
+class Greedy extends NFStreamClassifier {
+  override readonly concurrency = 0;
+}
 
 describe('options', () => {
   it('have the defaults of the design', () => {
@@ -60,6 +63,12 @@ describe('options', () => {
     [{ userMetrics: [] }, 'userMetrics'],
     [{ userMetrics: { size: 7 } }, 'userMetrics.size'],
     [{ userMetrics: { ip_src: () => 0 } }, 'userMetrics.ip_src'],
+    [{ userMetrics: { application_name: () => 0 } }, 'userMetrics.application_name has the name of a finding of nDPI'],
+    [{ userMetrics: { ['__proto__']: () => 0 } }, 'userMetrics'],
+    [{ debug: 1 }, 'debug'],
+    [{ userClassifiers: new Named('') }, 'the name of a Named in userClassifiers'],
+    [{ userClassifiers: new Greedy('g') }, 'concurrency of the classifier "g"'],
+    [{ userClassifiers: class extends Named {} }, 'userClassifiers but received a function'],
     [{ userClassifiers: {} }, 'userClassifiers'],
     [{ userClassifiers: [new Named('a'), new Named('a')] }, 'userClassifiers'],
     [{ userClassifiers: Array.from({ length: 31 }, (_, i) => new Named(`c${i}`)) }, 'userClassifiers'],

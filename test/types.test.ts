@@ -2,11 +2,48 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { FlagCount, MetricValue, StreamerOptions } from '../src/index.ts';
-import { Streamer } from '../src/index.ts';
+import { metric, Streamer } from '../src/index.ts';
 
 const source = fileURLToPath(new URL('../fixtures/demo.pcapng', import.meta.url));
 
 type FlowOf<S> = S extends AsyncIterable<infer F> ? F : never;
+
+describe('the types of user metrics', () => {
+  it('are those that the functions return; counting needs no cast', async () => {
+    const streamer = new Streamer({
+      source,
+      enableNdpi: false,
+      userMetrics: {
+        count_pkts_gt_666: (packet, flow) => flow.metrics.count_pkts_gt_666 + (packet.length > 666 ? 1 : 0),
+        fourth: (packet, flow, direction) =>
+          direction === 0 && flow.src_to_dst_pkts === 4 ? packet.length : flow.metrics.fourth,
+        one: () => 1,
+        is_web: (packet) => packet.dstPort === 443,
+        sizes: metric<number[]>((packet, flow) => [...(flow.metrics.sizes || []), packet.length]),
+        peer: metric<string>((packet, flow) => flow.metrics.peer || packet.ipDst),
+        hidden: metric<number | null>(() => null),
+      },
+    });
+    for await (const { metrics } of streamer) {
+      expectTypeOf(metrics.count_pkts_gt_666).toEqualTypeOf<number>();
+      expectTypeOf(metrics.fourth).toEqualTypeOf<number>();
+      expectTypeOf(metrics.one).toEqualTypeOf<number>();
+      expectTypeOf(metrics.is_web).toEqualTypeOf<boolean>();
+      expectTypeOf(metrics.sizes).toEqualTypeOf<number[]>();
+      expectTypeOf(metrics.peer).toEqualTypeOf<string>();
+      expectTypeOf(metrics.hidden).toEqualTypeOf<number | null>();
+      expectTypeOf(metrics.other).toEqualTypeOf<MetricValue>();
+      expect(metrics.sizes.filter((size) => size > 666)).toHaveLength(metrics.count_pkts_gt_666);
+    }
+  });
+
+  it('refuse what is no value', () => {
+    // @ts-expect-error a metric returns its new value
+    expect(new Streamer({ source, userMetrics: { nothing: () => {} } })).toBeDefined();
+    // @ts-expect-error a promise is none
+    expect(new Streamer({ source, userMetrics: { later: async () => 1 } })).toBeDefined();
+  });
+});
 
 describe('the types of a flow', () => {
   it('are those of the columns, of nDPI and of the user metrics', async () => {

@@ -168,10 +168,22 @@ describe('metrics', () => {
   it.each([
     ['undefined', () => undefined],
     ['NaN', () => Number.NaN],
+    ['a Promise', async () => 1],
+    ['a Uint8Array', (packet: Packet) => packet.payload],
+    ['a Map', () => new Map()],
+    ['a function', () => () => 1],
+    ['5', () => 5n],
   ])('that return %s stop the run with their name and the flow', async (what, metric) => {
     const run = () => label([packet(1)], [], { broken: metric as unknown as UserMetric });
     await expect(run()).rejects.toThrow(`the metric "broken" returned ${what}`);
     await expect(run()).rejects.toThrow('0.0.0.1:0 -> 0.0.0.9:0');
     await expect(run()).rejects.toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
+  });
+
+  it('may be numbers, texts, booleans, null, lists and plain objects', async () => {
+    const values = { n: 1.5, inf: Number.POSITIVE_INFINITY, t: 'x', b: false, none: null, l: [1, 2], o: { a: [3] } };
+    const metrics = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, () => value]));
+    const [record] = await label([packet(1), packet(2)], [], metrics as Record<string, UserMetric>);
+    expect(record.metrics).toEqual(values);
   });
 });
