@@ -32,6 +32,7 @@ export function metricFailed(name: string, flow: Flow, what: string, cause?: unk
   return new NfstreamError('USER_METRIC_FAILED', `${who} ${what}${where}`, { cause });
 }
 
-function flowText(flow: Flow): string {
+/** How a flow is called in an error. */
+export function flowText(flow: Flow): string {
   return `${flow.ip_src}:${flow.src_port} -> ${flow.ip_dst}:${flow.dst_port} (protocol ${flow.ip_protocol})`;
 }
