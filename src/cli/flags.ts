@@ -11,6 +11,8 @@ export interface Flag {
   readonly option?: keyof StreamerOptions;
   /** Whether the option takes a number. */
   readonly isNumber?: true;
+  /** Whether it may be given several times. */
+  readonly isRepeatable?: true;
   /** What the option becomes where the flag takes no value. */
   readonly sets?: boolean;
   /** One or two lines for the help. */
@@ -114,14 +116,26 @@ export const METER_FLAGS: readonly FlagGroup[] = [
       },
     ],
   },
+  {
+    title: 'Your own code',
+    flags: [
+      {
+        name: 'plugin',
+        value: 'FILE',
+        isRepeatable: true,
+        meaning: ['metrics and classifiers of a module,', 'TypeScript or JavaScript; several times: of all'],
+      },
+    ],
+  },
 ];
 
 const QUIET: Flag = { name: 'quiet', short: 'q', meaning: ['no progress, no warnings; errors still print'] };
 const DEBUG: Flag = { name: 'debug', meaning: ['print the stack of an error'] };
+const DEBUG_RUN: Flag = { ...DEBUG, meaning: [...DEBUG.meaning, 'and find packets that plugins keep'] };
 const HELP: Flag = { name: 'help', short: 'h', meaning: ['print this help'] };
 const VERSION: Flag = { name: 'version', short: 'v', meaning: ['print the version'] };
 
-export const RUN_FLAGS: readonly FlagGroup[] = [{ title: 'Other', flags: [QUIET, DEBUG, HELP, VERSION] }];
+export const RUN_FLAGS: readonly FlagGroup[] = [{ title: 'Other', flags: [QUIET, DEBUG_RUN, HELP, VERSION] }];
 
 export const DOCTOR_FLAGS: readonly FlagGroup[] = [
   { title: 'Options', flags: [{ name: 'json', meaning: ['print the report as JSON'] }, DEBUG, HELP] },

@@ -5,7 +5,7 @@ import { openOutput } from '../sink/output.ts';
 import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
 import { COMMANDS, type Command, commandHelp, mainHelp, USAGE } from './help.ts';
 import { parseFlags, usage } from './parse-flags.ts';
-import { errorText, exitCodeOf, isReaderGone, printError } from './report-error.ts';
+import { errorText, exitCodeOf, isDebugging, isReaderGone, printError } from './report-error.ts';
 
 /** Runs `nfstream ARGS...` and resolves with the exit code. Never rejects: errors are printed. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -13,9 +13,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await run(args);
   } catch (error) {
     if (isReaderGone(error)) return 0;
-    const { NFSTREAM_DEBUG } = process.env;
-    const hasStack = args.includes('--debug') || (NFSTREAM_DEBUG !== undefined && !/^0?$/.test(NFSTREAM_DEBUG));
-    printError(errorText(error, hasStack));
+    printError(errorText(error, isDebugging(args.includes('--debug'))));
     return exitCodeOf(error);
   }
 }

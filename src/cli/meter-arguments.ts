@@ -3,6 +3,7 @@ import { NfstreamError } from '../errors.ts';
 import type { StreamerOptions } from '../options.ts';
 import { METER_FLAGS } from './flags.ts';
 import { type ParsedFlags, usage } from './parse-flags.ts';
+import { isDebugging } from './report-error.ts';
 
 const FORMATS = ['json', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -16,6 +17,8 @@ export interface MeterArguments {
   readonly summary: 'stdout' | 'stderr' | null;
   /** Target of the counters, `/dev/stderr` for standard error; null for none. */
   readonly stats: string | null;
+  /** Modules with metrics and classifiers, in the order given. */
+  readonly plugins: readonly string[];
   readonly isQuiet: boolean;
 }
 
@@ -23,7 +26,7 @@ export interface MeterArguments {
 const STANDARD_INPUT = /^(-|\/dev\/stdin|\/(dev|proc\/self)\/fd\/0)$/;
 
 /** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `withFlagNames`. */
-export function meterArguments({ values, operands }: ParsedFlags): MeterArguments {
+export function meterArguments({ values, lists, operands }: ParsedFlags): MeterArguments {
   if (operands.length === 0) throw usage('Expected SOURCE, a capture file or -, but received none; see --help');
   const empty = operands.indexOf('');
   if (empty >= 0) throw usage('Expected a capture file or - for SOURCE but received ""');
@@ -37,18 +40,31 @@ export function meterArguments({ values, operands }: ParsedFlags): MeterArgument
   const format = formatOf(text('format'), output);
   const hasFlows = !values.has('summary') || output !== undefined || values.has('format');
   const target = output === undefined || output === '/dev/stdout' ? '-' : output;
+  const plugins = (lists.get('plugin') ?? []).map(checkPlugin);
+  // It costs, and finds what only user code can do wrong.
+  const debug = plugins.length > 0 && isDebugging(values.has('debug'));
   const stats = text('stats');
   if (stats !== undefined && stats !== '-' && stats === output) {
     throw usage(`Expected another file for --stats than for --output but received ${JSON.stringify(stats)} for both`);
   }
   return {
     sources: operands,
-    options: streamerOptions(values, operands),
+    options: { ...streamerOptions(values, operands), ...(debug ? { debug } : {}) },
     flows: hasFlows ? { target, format } : null,
     summary: values.has('summary') ? (hasFlows && target === '-' ? 'stderr' : 'stdout') : null,
     stats: stats === '-' ? '/dev/stderr' : (stats ?? null),
+    plugins,
     isQuiet: values.has('quiet'),
   };
+}
+
+const PLUGIN_ENDING = /\.[cm]?[jt]s$/i;
+
+function checkPlugin(file: string): string {
+  if (PLUGIN_ENDING.test(file)) return file;
+  throw usage(
+    `Expected a file ending in .ts .mts .cts .js .mjs .cjs for --plugin but received ${JSON.stringify(file)}`,
+  );
 }
 
 const FORMAT_OF_ENDING: Readonly<Record<string, Format>> = {
@@ -92,8 +108,8 @@ function plainNumber(text: string): number | string {
 
 /** The Streamer names its options in messages; whoever typed a flag looks for the flag. */
 export function withFlagNames(error: unknown): unknown {
-  // A file's name can read like anything.
-  if (!(error instanceof NfstreamError) || error.file !== undefined) return error;
+  // A file's name can read like anything, and so can what user code says.
+  if (!(error instanceof NfstreamError) || error.file !== undefined || error.code.startsWith('USER_')) return error;
   const { code } = error;
   let { message } = error;
   for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {

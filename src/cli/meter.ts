@@ -6,12 +6,15 @@
 // input is damaged), and neither flows nor summary where writing the flows failed.
 import { basename } from 'node:path';
 import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
+import { CLASSIC } from '../flow/schema.ts';
 import { CsvSink } from '../sink/csv.ts';
 import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
 import { type MeterArguments, warningWithFlagNames, withFlagNames } from './meter-arguments.ts';
+import type { UserCode } from './plugin.ts';
+import type { PluginGuard } from './plugin-guard.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
 import { exitCodeOf, isOutputFailed, isReaderGone, printError } from './report-error.ts';
@@ -35,9 +38,21 @@ interface Outputs {
  * after everything that could be written was written.
  */
 export async function meter(args: MeterArguments): Promise<number> {
-  const streamer = newStreamer(args);
+  if (args.plugins.length === 0) return run(args, { userMetrics: {}, userClassifiers: [] }, null);
+  const { PluginGuard } = await import('./plugin-guard.ts');
+  const { loadPlugins } = await import('./plugin.ts');
+  const guard = new PluginGuard(args.plugins);
+  try {
+    return await run(args, await Promise.race([loadPlugins(args.plugins), guard.failed]), guard);
+  } finally {
+    guard.close();
+  }
+}
+
+async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard | null): Promise<number> {
+  const streamer = newStreamer(args, userCode);
   await refuseToOverwriteSources(args);
-  const { sink, stats, unlink } = await openOutputs(args);
+  const { sink, stats, unlink } = await openOutputs(args, userCode);
   const summary = args.summary === null ? null : new Summary(hasNdpi(args));
   const signals = new SignalWatch(() => streamer.stop(), unlink);
   const progress = showsProgress(args) ? new Progress(streamer, terminalOf('stderr'), printError) : null;
@@ -51,7 +66,20 @@ export async function meter(args: MeterArguments): Promise<number> {
       failures.push(error);
     }
   };
-  await attempt(() => writeFlows(streamer, sink, summary));
+  const writing = () => writeFlows(streamer, sink, summary);
+  if (guard === null) {
+    await attempt(writing);
+  } else {
+    guard.print = (text) => {
+      progress?.hide();
+      printError(text);
+    };
+    guard.onStray = (error) => {
+      failures.push(error);
+      streamer.stop();
+    };
+    await attempt(() => Promise.race([writing(), guard.failed]));
+  }
   progress?.stop();
   const flows = sink?.rows ?? summary?.flows ?? 0;
   const isKept = flows > 0 || failures.every((failure) => exitCodeOf(failure) === DAMAGED);
@@ -69,9 +97,9 @@ export async function meter(args: MeterArguments): Promise<number> {
   return signals.exitCode ?? 0;
 }
 
-function newStreamer(args: MeterArguments): Streamer {
+function newStreamer({ options }: MeterArguments, userCode: UserCode): Streamer {
   try {
-    return new Streamer(args.options);
+    return new Streamer({ ...options, ...userCode });
   } catch (error) {
     throw withFlagNames(error);
   }
@@ -81,7 +109,7 @@ function hasNdpi({ options }: MeterArguments): boolean {
   return options.enableNdpi !== false;
 }
 
-async function openOutputs(args: MeterArguments): Promise<Outputs> {
+async function openOutputs(args: MeterArguments, userCode: UserCode): Promise<Outputs> {
   const opened: Output[] = [];
   const unlink = () => {
     for (const output of opened) output.unlink();
@@ -94,16 +122,24 @@ async function openOutputs(args: MeterArguments): Promise<Outputs> {
   try {
     const flows = args.flows === null ? null : await open(args.flows.target);
     const stats = args.stats === null ? null : await open(args.stats);
-    return { sink: flows === null ? null : sinkOf(args, flows), stats, unlink };
+    return { sink: flows === null ? null : sinkOf(args, userCode, flows), stats, unlink };
   } catch (error) {
     unlink();
     throw error;
   }
 }
 
-function sinkOf(args: MeterArguments, output: Output): Sink {
+function sinkOf(args: MeterArguments, { userMetrics, userClassifiers }: UserCode, output: Output): Sink {
   if (args.flows?.format !== 'csv') return new JsonLinesSink(output);
-  return new CsvSink(output, { metrics: hasNdpi(args) ? NDPI_FIELDS.map(({ name }) => name) : [] });
+  const metrics: string[] = hasNdpi(args) ? NDPI_FIELDS.map(({ name }) => name) : [];
+  metrics.push(...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name).filter(isFree));
+  // A classifier may write more than what bears its name.
+  return new CsvSink(output, { metrics, hasOtherMetrics: userClassifiers.length > 0 });
+}
+
+/** A classifier may be named like a core column; a second column of that name would hide one of them. */
+function isFree(name: string): boolean {
+  return CLASSIC.every((column) => column.name !== name);
 }
 
 async function writeFlows(streamer: Streamer, sink: Sink | null, summary: Summary | null): Promise<void> {

@@ -7,6 +7,8 @@ import type { Flag, FlagGroup } from './flags.ts';
 export interface ParsedFlags {
   /** By name; `true` for a flag that takes no value. */
   readonly values: ReadonlyMap<string, string | true>;
+  /** By name, the values of a flag that may stand several times, in the order given. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly operands: readonly string[];
 }
 
@@ -22,16 +24,21 @@ export async function parseFlags(args: readonly string[], groups: readonly FlagG
     tokens: true,
   });
   const values = new Map<string, string | true>();
+  const lists = new Map<string, string[]>();
   const operands: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value);
     if (token.kind !== 'option') continue;
     const flag = byName.get(token.name);
     if (flag === undefined) throw await unknownFlag(token.rawName, flags);
+    if (flag.isRepeatable && flag.value !== undefined) {
+      lists.set(flag.name, [...(lists.get(flag.name) ?? []), requiredValue(flag.value, token)]);
+      continue;
+    }
     if (values.has(flag.name)) throw usage(`Expected ${token.rawName} once but received it again`);
     values.set(flag.name, flag.value === undefined ? noValue(token) : requiredValue(flag.value, token));
   }
-  return { values, operands };
+  return { values, lists, operands };
 }
 
 interface OptionToken {

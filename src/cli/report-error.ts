@@ -26,6 +26,12 @@ export function printError(text: string): void {
   process.stderr.write(text);
 }
 
+/** Whether --debug, or the environment in its place, asks for stacks and for the checks that cost. */
+export function isDebugging(hasFlag: boolean): boolean {
+  const { NFSTREAM_DEBUG } = process.env;
+  return hasFlag || (NFSTREAM_DEBUG !== undefined && !/^0?$/.test(NFSTREAM_DEBUG));
+}
+
 /** The text to print, with its line end. `hasStack` adds the stacks of the error and of its causes. */
 export function errorText(error: unknown, hasStack: boolean): string {
   const text = `nfstream: ${messageOf(error)}\n`;

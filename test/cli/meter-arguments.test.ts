@@ -35,8 +35,16 @@ describe('arguments of the main job', () => {
     expect((await parse('a.pcap')).options).toEqual({ source: ['a.pcap'], handleSigint: false });
   });
 
+  it('are checked for packets that plugins keep, where there are plugins, with --debug', async () => {
+    expect((await parse('a.pcap', '--plugin', 'a.ts', '--debug', '--plugin=./b.cjs')).options.debug).toBe(true);
+    expect((await parse('a.pcap', '--plugin', 'a.ts')).options.debug).toBeUndefined();
+    expect((await parse('a.pcap', '--debug')).options.debug).toBeUndefined();
+    expect((await parse('a.pcap', '--plugin', 'a.ts', '--plugin=./b.cjs')).plugins).toEqual(['a.ts', './b.cjs']);
+  });
+
   it('have a flag for every option that a command line can give', () => {
-    const notFlags = ['source', 'userMetrics', 'userClassifiers', 'signal', 'handleSigint'];
+    // `debug` comes with --debug where there are plugins.
+    const notFlags = ['source', 'userMetrics', 'userClassifiers', 'debug', 'signal', 'handleSigint'];
     const flags = METER_FLAGS.flatMap((group) => group.flags).flatMap(({ option }) => option ?? []);
     const options = Object.keys(resolveOptions({ source: 'x' }));
     expect([...flags, ...notFlags].sort()).toEqual(options.sort());
