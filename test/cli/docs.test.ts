@@ -26,6 +26,11 @@ describe('docs/cli.md', () => {
     expect(namesIn(mainHelp()).filter((name) => !known.has(name))).toEqual([]);
   });
 
+  it('has the plugin that lies in examples/', () => {
+    const example = readFileSync(join(ROOT, 'examples/plugin.ts'), 'utf8');
+    expect(text).toContain(`<<'END'\n${example.slice(example.indexOf('import '))}END\n`);
+  });
+
   it('has every command and every exit code, and so has the help', () => {
     for (const command of COMMANDS) expect(text).toContain(`| \`nfstream ${command}\` |`);
     const codes = new Set(Object.values(ERROR_CODES).map(({ exit }) => String(exit)));
