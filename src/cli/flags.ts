@@ -123,7 +123,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         name: 'plugin',
         value: 'FILE',
         isRepeatable: true,
-        meaning: ['metrics and classifiers of a module,', 'TypeScript or JavaScript; several times: of all'],
+        meaning: ['metrics and classifiers of a module,', 'TypeScript or JavaScript; any number of times'],
       },
     ],
   },
