@@ -1,20 +1,21 @@
-// What a model gives: a label for each flow, probabilities of the classes, or both; turned into a Prediction.
+// What a model gives: probabilities of the classes, or labels alone; turned into a Prediction.
 //
-//   label: int64 or string [batch]    probabilities: float [batch, classes]    what classifiers of scikit-learn export
-//   probabilities alone: the most probable class is the label                  what neural networks export
-//   one probability a flow, [batch] or [batch, 1]: that of the second of two classes
+//   probabilities: float [batch, classes]       the most probable class is the label
+//   one probability a flow, [batch] or [batch, 1]      that of the second of two classes
+//   label: int64 or string [batch]              used only where there are no probabilities
 //
-// The order of the probabilities is that of `labels`: the option's, else the model's own (metadata "labels" or
-// "classes", else what its classifying operators list), else 0, 1, 2, ...
+// A model's own label is passed over beside probabilities: onnxruntime's TreeEnsembleClassifier, for one, says the second
+// of two classes whenever its weight is above 0. The order of the probabilities is that of `labels`: the option's, else
+// the model's own (metadata "labels" or "classes", else what its classifying operators list), else 0, 1, 2, ...
 import { mismatch } from './onnx-inputs.ts';
 import type { OnnxNotes } from './onnx-metadata.ts';
 import type { OrtTensor, OrtValueMetadata } from './onnx-runtime.ts';
 
 /** What a model says about a flow: `flow.metrics[name]` of an OnnxClassifier. */
 export type Prediction = {
-  /** The class, null when abstained. */
+  /** The most probable class, null when abstained. */
   label: string | null;
-  /** Probability of the model's label, also when abstained; 1 when the model gives labels without probabilities. */
+  /** Probability of the most probable class, also when abstained; 1 when the model gives labels without probabilities. */
   probability: number;
   /** By class. Empty when the model gives labels without probabilities. */
   probabilities: { [label: string]: number };
@@ -32,7 +33,8 @@ export class ModelOutputs {
   readonly #threshold: number;
   /** Class names by column of the probabilities. */
   #names: readonly string[] | undefined;
-  /** Which column the model means by a label that it gives. */
+  readonly #hasTextLabels: boolean;
+  /** Without probabilities: which class the model means by a label that it gives. */
   #columns = new Map<string, number>();
   /** One number a flow: the probability of the second class. */
   #isBinary = false;
@@ -50,7 +52,9 @@ export class ModelOutputs {
       throw mismatch(model, `gives several outputs of numbers (${list}); name one of them "probabilities"`);
     }
     this.#probabilities = chosen[0]?.name;
-    this.#label = ofType('int64', 'int32', 'string')[0]?.name;
+    const label = ofType('int64', 'int32', 'string')[0];
+    this.#label = label?.name;
+    this.#hasTextLabels = label?.type === 'string';
     const maps = given.find(({ isTensor }) => !isTensor);
     if (this.#probabilities === undefined && maps !== undefined) {
       const how = 'convert it with `zipmap: False` (skl2onnx: options={id(model): {"zipmap": False}})';
@@ -66,7 +70,7 @@ export class ModelOutputs {
 
   /** Names of the outputs to ask for. */
   get fetches(): readonly string[] {
-    return [this.#label, this.#probabilities].filter((name) => name !== undefined);
+    return [(this.#probabilities ?? this.#label) as string];
   }
 
   /**
@@ -79,67 +83,57 @@ export class ModelOutputs {
     labels: readonly string[] | undefined,
     notes: OnnxNotes,
   ): void {
-    const { type, dims: labelDims } = (this.#label === undefined ? undefined : result[this.#label]) ?? {};
-    if (labelDims !== undefined && labelDims.reduce((all, dim) => all * dim, 1) !== rows) {
-      throw mismatch(this.#model, `gives labels of shape [${labelDims}] for ${rows} flows`);
+    const { classes } = notes;
+    if (labels !== undefined && classes !== undefined && classes.length !== labels.length) {
+      const list = `${classes.length} classes (${classes.join(', ')})`;
+      throw mismatch(this.#model, `has ${list}, and ${labels.length} are named (${labels.join(', ')})`);
     }
+    const { type, dims } = result[this.fetches[0]];
     if (this.#probabilities === undefined) {
-      const names = labels ?? notes.classes;
-      if (names === undefined) return;
-      this.#setNames(names, type, notes);
+      if (dims.reduce((all, dim) => all * dim, 1) !== rows) {
+        throw mismatch(this.#model, `gives labels of shape [${dims}] for ${rows} flows`);
+      }
+      this.#names = labels ?? classes;
+      const own = classes ?? (type === 'string' ? this.#names : numbered(this.#names?.length ?? 0));
+      this.#columns = new Map(own?.map((name, column) => [name, column]));
       return;
     }
-    const { dims } = result[this.#probabilities];
     const width = dims.length === 1 ? 1 : dims[1];
     if (dims[0] !== rows || dims.length > 2) {
-      throw mismatch(
-        this.#model,
-        `gives probabilities of shape [${dims}] for ${rows} flows; expected [${rows}, classes]`,
-      );
+      const expected = `[${rows}, classes]`;
+      throw mismatch(this.#model, `gives probabilities of shape [${dims}] for ${rows} flows; expected ${expected}`);
     }
-    const names = labels ?? notes.classes ?? (type === 'string' || width === 1 ? undefined : numbered(width));
+    const names = labels ?? classes ?? (this.#hasTextLabels || width === 1 ? undefined : numbered(width));
     this.#isBinary = width === 1 && names?.length === 2;
     if (names === undefined || (names.length !== width && !this.#isBinary)) {
-      const classes = width === 1 ? 'one number a flow' : `probabilities of ${width} classes`;
+      const given = width === 1 ? 'one number a flow' : `probabilities of ${width} classes`;
       const named = names === undefined ? 'does not say which' : `${names.length} are named (${names.join(', ')})`;
       const expected = width === 1 ? "the names of two classes, ['no', 'yes']" : `${width} names in their order`;
-      throw mismatch(this.#model, `gives ${classes}, and ${named}: set labels to ${expected}`);
-    }
-    this.#setNames(names, type, notes);
-  }
-
-  #setNames(names: readonly string[], type: string | undefined, { classes }: OnnxNotes): void {
-    if (classes !== undefined && classes.length !== names.length) {
-      const list = classes.join(', ');
-      throw mismatch(this.#model, `has ${classes.length} classes (${list}), but ${names.length} labels are named`);
+      throw mismatch(this.#model, `gives ${given}, and ${named}: set labels to ${expected}`);
     }
     this.#names = names;
-    const own = classes ?? (type === 'string' ? names : numbered(names.length));
-    this.#columns = new Map(own.map((name, column) => [name, column]));
   }
 
-  /** @throws NfstreamError MODEL_MISMATCH for a label that is no class and numbers that are no probabilities. */
+  /** @throws NfstreamError MODEL_MISMATCH for numbers that are no probabilities, and a label that is no class. */
   prediction(result: Record<string, OrtTensor>, row: number): Prediction {
-    const said = this.#label === undefined ? undefined : String(result[this.#label].data[row]);
-    const names = this.#names;
-    if (names === undefined) return { label: said!, probability: 1, probabilities: {}, abstained: false };
-    let column = said === undefined ? -1 : this.#columnOf(said);
+    const [output] = this.fetches;
+    const { data } = result[output];
     if (this.#probabilities === undefined) {
-      return { label: names[column], probability: 1, probabilities: {}, abstained: false };
+      return { label: this.#nameOf(String(data[row])), probability: 1, probabilities: {}, abstained: false };
     }
-    const data = result[this.#probabilities].data as ArrayLike<number>;
-    const values = this.#isBinary ? [1 - data[row], data[row]] : slice(data, row, names.length);
+    const names = this.#names as readonly string[];
+    const numbers = data as ArrayLike<number>;
+    const values = this.#isBinary ? [1 - numbers[row], numbers[row]] : slice(numbers, row * names.length, names.length);
     for (const value of values) {
       if (!(value >= -TOLERANCE && value <= 1 + TOLERANCE)) {
         const how = 'let the model end with Softmax (or Sigmoid)';
-        throw mismatch(this.#model, `gives ${value} in "${this.#probabilities}", which is no probability: ${how}`);
+        throw mismatch(this.#model, `gives ${value} in "${output}", which is no probability: ${how}`);
       }
     }
-    if (column === -1) column = values.indexOf(Math.max(...values));
-    const probability = values[column];
+    const probability = Math.max(...values);
     const abstained = probability < this.#threshold;
     return {
-      label: abstained ? null : names[column],
+      label: abstained ? null : names[values.indexOf(probability)],
       probability,
       // Not by assignment, to which a class named __proto__ would be lost.
       probabilities: Object.fromEntries(names.map((name, i) => [name, values[i]])),
@@ -147,9 +141,10 @@ export class ModelOutputs {
     };
   }
 
-  #columnOf(said: string): number {
+  #nameOf(said: string): string {
+    if (this.#names === undefined) return said;
     const column = this.#columns.get(said);
-    if (column !== undefined) return column;
+    if (column !== undefined) return this.#names[column];
     const known = [...this.#columns.keys()].join(', ');
     throw mismatch(this.#model, `says the label "${said}", which is none of its classes (${known}): check labels`);
   }
@@ -159,8 +154,8 @@ function numbered(length: number): string[] {
   return Array.from({ length }, (_, i) => String(i));
 }
 
-function slice(data: ArrayLike<number>, row: number, width: number): number[] {
+function slice(data: ArrayLike<number>, from: number, length: number): number[] {
   const values: number[] = [];
-  for (let i = 0; i < width; i++) values.push(data[row * width + i]);
+  for (let at = from; at < from + length; at++) values.push(data[at]);
   return values;
 }

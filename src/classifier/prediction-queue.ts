@@ -1,13 +1,14 @@
 // Flows that wait for a model, in batches: the one being filled, and the full ones, which run one after the other.
 //
-// Who runs a batch: `runFull`, which the reader of packets waits for; and a turn of the event loop in which nothing was
-// added and nothing was metered, or MAX_WAIT_MS after a batch's first flow, so that nobody waits for ever at the end of
-// the input or on a quiet interface. After a failed prediction no more are made: all that wait fail with it.
+// A full batch runs at the next turn of the event loop, and the reader of packets waits for it (`runFull`). A part of
+// one runs when nothing was added and nothing was metered for IDLE_MS, or MAX_WAIT_MS after its first flow, so that
+// nobody waits for ever at the end of the input or on a quiet interface. After a failed prediction no more are made:
+// all that wait fail with it.
 import type { Flow } from '../flow/flow.ts';
 import type { FeatureRows } from './onnx-inputs.ts';
 import type { OnnxModel } from './onnx-model.ts';
 
-/** On a busy capture a part of a batch waits this long to become a full one. */
+const IDLE_MS = 2;
 const MAX_WAIT_MS = 20;
 
 export interface PredictionBatch {
@@ -32,9 +33,9 @@ export class PredictionQueue {
   readonly #spare: FeatureRows[] = [];
   #running: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
-  /** Whether a turn of the event loop is asked for, since when, and whether anything happened since the last one. */
-  #isWaiting = false;
+  #timer: NodeJS.Timeout | undefined;
   #waitingSince = 0;
+  /** Whether anything happened since the timer was set. */
   #isBusy = false;
 
   constructor(name: string, model: OnnxModel, batchSize: number) {
@@ -53,37 +54,39 @@ export class PredictionQueue {
   add(flow: Flow): void {
     this.#open.flows.push(flow);
     this.#isBusy = true;
-    if (this.#open.flows.length === this.#batchSize) this.#close();
-    if (!this.#isWaiting) {
-      this.#isWaiting = true;
+    if (this.#open.flows.length === this.#batchSize) {
+      this.#close();
+      this.#run().catch(ignore);
+    } else if (this.#timer === undefined) {
       this.#waitingSince = performance.now();
-      setImmediate(this.#turn);
+      this.#timer = setTimeout(this.#look, IDLE_MS);
     }
   }
 
-  /** Predicts the full batches. Rejects when a prediction failed, now or before. */
-  runFull(): Promise<void> | void {
+  /** Settles when the full batches were predicted; undefined when there are none. Fails when a prediction has failed. */
+  runFull(): Promise<void> | undefined {
     this.#isBusy = true;
     if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#full.length > 0) return this.#run();
+    return this.#running;
   }
 
   /** Predicts what waits. Rejects when a prediction failed, now or before. */
   async runAll(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#close();
     await this.#run();
   }
 
-  readonly #turn = (): void => {
-    const isPatient = this.#isBusy && performance.now() - this.#waitingSince < MAX_WAIT_MS;
-    if (isPatient && this.#open.flows.length > 0) setImmediate(this.#turn);
-    else {
-      this.#isWaiting = false;
-      this.#close();
-    }
+  readonly #look = (): void => {
+    const isWorking = this.#isBusy || this.#running !== undefined;
     this.#isBusy = false;
-    // Whoever waits for the flows gets the failure.
-    if (this.#full.length > 0) this.#run().catch(() => {});
+    if (isWorking && performance.now() - this.#waitingSince < MAX_WAIT_MS) {
+      this.#timer = setTimeout(this.#look, IDLE_MS);
+    } else {
+      // Whoever waits for the flows gets the failure.
+      this.runAll().catch(ignore);
+    }
   };
 
   #close(): void {
@@ -93,14 +96,15 @@ export class PredictionQueue {
   }
 
   #run(): Promise<void> {
-    this.#running ??= this.#runFull().finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+    if (this.#running === undefined && this.#full.length > 0) this.#running = this.#runFull();
+    if (this.#running !== undefined) return this.#running;
+    return this.#failure === undefined ? Promise.resolve() : Promise.reject(this.#failure.error);
   }
 
   async #runFull(): Promise<void> {
     for (let batch = this.#full.shift(); batch !== undefined; batch = this.#full.shift()) await this.#predict(batch);
+    // At once, before anything else can happen: a batch that gets full from here on needs another run.
+    this.#running = undefined;
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -124,11 +128,13 @@ export class PredictionQueue {
   #batch(): WaitingBatch {
     const { promise, resolve, reject } = newPromise();
     // An early prediction may fail before anybody waits for it.
-    promise.catch(() => {});
+    promise.catch(ignore);
     const rows = this.#spare.pop() ?? this.#model.inputs.createRows(this.#batchSize);
     return { rows, flows: [], settled: promise, resolve, reject };
   }
 }
+
+function ignore(): void {}
 
 function newPromise(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {
   let resolve = () => {};

@@ -5,7 +5,7 @@
 
 const VARINT = 0;
 const BYTES = 2;
-const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7, string: 8, float64: 11 };
+const ELEMENT_TYPES = { float32: 1, int32: 6, int64: 7, string: 8, bool: 9, float64: 11 };
 const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, floats: 6, ints: 7, strings: 8 };
 
 /**
@@ -73,26 +73,22 @@ function valueProto({ name, type, shape }) {
   return message(field(1, name), field(2, field(1, tensor)));
 }
 
+/** @param {{ name: string, dims: number[], data: number[], type?: string }} constant float32 or int64 */
+function tensorProto({ name, dims, data, type = 'float32' }) {
+  const values = type === 'int64' ? field(7, message(...data.map(varint))) : field(4, floats(data));
+  return message(...dims.map((dim) => int(1, dim)), int(2, ELEMENT_TYPES[type]), values, field(8, name));
+}
+
 /**
- * @param {{ nodes: Node[], inputs: Value[], outputs: Value[], constants?: { name: string, dims: number[], data: number[] }[],
- *   metadata?: Record<string, string> }} model
+ * @param {{ nodes: Node[], inputs: Value[], outputs: Value[], constants?: { name: string, dims: number[], data: number[], type?: string }[],
+ *   metadata?: Record<string, string> | undefined }} model
  * @returns {Uint8Array}
  */
 export function onnxModel({ nodes, inputs, outputs, constants = [], metadata = {} }) {
   const graph = message(
     ...nodes.map((node) => field(1, nodeProto(node))),
     field(2, 'graph'),
-    ...constants.map(({ name, dims, data }) =>
-      field(
-        5,
-        message(
-          ...dims.map((dim) => int(1, dim)),
-          int(2, ELEMENT_TYPES.float32),
-          field(8, name),
-          field(9, floats(data)),
-        ),
-      ),
-    ),
+    ...constants.map((constant) => field(5, tensorProto(constant))),
     ...inputs.map((value) => field(11, valueProto(value))),
     ...outputs.map((value) => field(12, valueProto(value))),
   );
@@ -153,7 +149,7 @@ function treeAttributes(trees) {
  * A forest as scikit-learn converters write it: X -> label, probabilities (the mean of the leaves' weights).
  * @param {Tree[]} trees
  * @param {{ features: number | string, labels: (string | number)[], zipmap?: boolean, type?: string, batch?: number | string,
- *   metadata?: Record<string, string> }} options `features`: width of the input, or a text when it is left open
+ *   metadata?: Record<string, string> | undefined }} options `features`: width of the input, or a text when it is left open
  */
 export function forestModel(trees, { features, labels, zipmap = false, type = 'float32', batch = 'batch', metadata }) {
   const isText = labels.every((label) => typeof label === 'string');
