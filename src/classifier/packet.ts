@@ -1,7 +1,6 @@
 // A packet as classifiers and metrics see it: a light view on one row of a batch, moved from row to row. Nothing is
 // decoded twice and nothing is copied; addresses become text only when they are read.
 import { addressText } from '../flow/address-text.ts';
-import { Flow } from '../flow/flow.ts';
 import { hashKey } from '../flow/key.ts';
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
@@ -26,10 +25,15 @@ export class Packet {
     this.#lend = lend;
   }
 
-  /** Moves the view to another row, which is the next packet of `flow`; for the pipeline. */
-  static move(packet: Packet, row: number, flow: Flow): void {
+  /**
+   * Moves the view to another row, for the pipeline. Takes the time of the flow's packet before (NaN: none), returns
+   * this one's.
+   */
+  static move(packet: Packet, row: number, previousMs: number): number {
+    const timeMs = packet.#batch.timeMs[row];
     packet.#row = row;
-    packet.#deltaMs = Flow.elapse(flow, packet.#batch.timeMs[row]);
+    packet.#deltaMs = timeMs - previousMs;
+    return timeMs;
   }
 
   /** Time stamp, ms since the epoch, fraction kept. */
@@ -38,7 +42,7 @@ export class Packet {
   }
   /** Time since the flow's packet before this one in the capture, ms; 0 for the first, below 0 where times go back. */
   get deltaTime(): number {
-    return this.#deltaMs;
+    return Number.isNaN(this.#deltaMs) ? 0 : this.#deltaMs;
   }
   /** Bytes of the frame that were captured. */
   get captureLength(): number {

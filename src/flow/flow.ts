@@ -34,12 +34,12 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   #store: RecordStore;
   #word: number;
   #double: number;
-  readonly #metrics: Metrics = {} as Metrics;
+  readonly #metrics: Metrics;
   #classifiers: Record<string, Record<string, unknown>> | undefined;
-  /** Time stamp of the packet before, for user code only. */
-  #previousMs = Number.NaN;
 
-  constructor(store: RecordStore, row: number) {
+  /** `metrics` becomes the flow's own. */
+  constructor(store: RecordStore, row: number, metrics: Metrics = {} as Metrics) {
+    this.#metrics = metrics;
     this.#store = store;
     this.#word = row * RECORD_WORDS;
     this.#double = row * RECORD_DOUBLES;
@@ -55,13 +55,6 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   /** Lets go of the scratch space of an ended flow. */
   static release(flow: Flow): void {
     flow.#classifiers = undefined;
-  }
-
-  /** Takes note of a packet's time; ms since the packet before it, 0 for the first. */
-  static elapse(flow: Flow, timeMs: number): number {
-    const elapsed = timeMs - flow.#previousMs;
-    flow.#previousMs = timeMs;
-    return Number.isNaN(elapsed) ? 0 : elapsed;
   }
 
   /** What leaves with the record: user metrics and the findings of classifiers. */

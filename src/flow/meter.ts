@@ -50,6 +50,8 @@ export interface MeterOptions {
 
 /** Whoever wants to see flows while they live: the one place through which user code is called. */
 export interface FlowObserver {
+  /** The rows of a batch most likely belong to the flows in these slots (below 0: none): time to load what is known of them. */
+  touch(slots: Int32Array, count: number): void;
   /** A flow began in `slot`; its first packet follows. */
   started(slot: number, store: RecordStore): void;
   /** Row `row` was counted in the flow. Returns false when it is not interested, so that nothing needs to be looked up. */
@@ -66,6 +68,8 @@ export class FlowMeter {
   readonly #columns: PacketColumns;
   readonly #observer: FlowObserver | null;
   readonly #hashes: Int32Array;
+  /** Where the index says that each row's flow is; another flow of the same bucket may be there instead. */
+  readonly #slots: Int32Array;
   readonly #expire: (slot: number) => void;
   /** The latest time stamp seen: packets out of order never move it back. */
   #clockMs = Number.NEGATIVE_INFINITY;
@@ -88,6 +92,7 @@ export class FlowMeter {
     this.#wheel = new ExpiryWheel(this.#table.store, options.inactiveTimeoutMs);
     this.#recency = new Recency(this.#table);
     this.#hashes = new Int32Array(rows);
+    this.#slots = new Int32Array(rows);
     this.#expire = (slot) => this.#finish(slot, EXPORT_INACTIVE);
   }
 
@@ -107,6 +112,7 @@ export class FlowMeter {
   meter(batch: PacketBatch): void {
     this.#hash(batch.count);
     this.#touch(batch.count);
+    this.#observer?.touch(this.#slots, batch.count);
     this.#update(batch);
   }
 
@@ -168,12 +174,18 @@ export class FlowMeter {
   #touch(count: number): void {
     const { status } = this.#columns;
     const hashes = this.#hashes;
+    const slots = this.#slots;
     const { buckets, mask } = this.#table;
     const { words } = this.#table.store;
     let sum = 0;
     for (let row = 0; row < count; row++) {
-      if (status[row] !== METERED) continue;
-      const base = Math.max(buckets[hashes[row] & mask] - 1, 0) * RECORD_WORDS;
+      if (status[row] !== METERED) {
+        slots[row] = -1;
+        continue;
+      }
+      const slot = buckets[hashes[row] & mask] - 1;
+      slots[row] = slot;
+      const base = Math.max(slot, 0) * RECORD_WORDS;
       sum ^= words[base] ^ words[base + WORD_HASH] ^ words[base + 2 * DOUBLE_PACKETS] ^ words[base + WORD_FLAGS + 8];
     }
     this.warmed ^= sum;
