@@ -42,6 +42,9 @@ export class OnnxModel {
   static async load(options: ResolvedOnnxOptions): Promise<OnnxModel> {
     const model = typeof options.model === 'string' ? `The model ${options.model}` : `The model of "${options.name}"`;
     const bytes = typeof options.model === 'string' ? await readModel(options.model) : options.model;
+    const notes = readOnnxNotes(bytes);
+    // onnxruntime-node 1.30 ends the process when a forest of one class predicts.
+    if (notes.classes?.length === 1) throw mismatch(model, `has one class only (${notes.classes[0]}): nothing to tell`);
     const runtime = await loadOnnxRuntime(options.runtime, options.threads);
     const session = await openSession(runtime, model, bytes, options);
     try {
@@ -49,7 +52,6 @@ export class OnnxModel {
         const how = 'Install onnxruntime 1.22 or later';
         throw new NfstreamError('MODEL_RUNTIME_UNAVAILABLE', `The runtime does not describe models. ${how}`);
       }
-      const notes = readOnnxNotes(bytes);
       const names = options.features.map(featureName);
       const inputs = new ModelInputs(model, session.inputMetadata, names, listOf(model, notes, 'feature_names'));
       const outputs = new ModelOutputs(model, session.outputMetadata, options.threshold);

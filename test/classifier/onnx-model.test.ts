@@ -310,6 +310,11 @@ describe('outputs', () => {
     expect(await refusal({ model, runtime: 'web' })).toContain('convert it with `zipmap: False`');
   });
 
+  it('of one class are refused', async () => {
+    const model = forestModel([{ weights: [1] }], { features: 2, labels: ['only'] });
+    expect(await refusal({ model })).toBe('The model of "app" has one class only (only): nothing to tell');
+  });
+
   it('that are several, or none to use, are refused by name', async () => {
     const twice = (first: string) =>
       network(
