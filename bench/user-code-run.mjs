@@ -1,6 +1,6 @@
 // One run for user-code.mjs in a process of its own: user-code-run.mjs CAPTURE VARIANT OPTIONS-AS-JSON
 //
-// Prints as JSON: packets, CPU seconds of the metering alone, and most live flows at once. With --expose-gc also the
+// Prints as JSON: packets, CPU and wall seconds of the metering alone, and most live flows at once. With --expose-gc also the
 // heap that is still referenced, at ten moments; collecting then takes time, so time and memory are different runs.
 import { NFStreamClassifier, Streamer } from '../dist/index.js';
 
@@ -50,6 +50,7 @@ const kept = [];
 let flows = 0;
 let liveFlows = 0;
 const before = process.cpuUsage();
+const started = performance.now();
 for await (const batch of streamer.batches()) {
   const looksBefore = Math.floor(flows / FLOWS_BETWEEN_LOOKS);
   flows += batch.count;
@@ -59,6 +60,7 @@ for await (const batch of streamer.batches()) {
   kept.push(heapUsed + arrayBuffers);
   liveFlows = Math.max(liveFlows, streamer.stats.flows_live);
 }
+const wallSeconds = (performance.now() - started) / 1000;
 const { user, system } = process.cpuUsage(before);
 const { packets_metered: packets } = streamer.stats;
-console.log(JSON.stringify({ packets, cpuSeconds: (user + system) / 1e6, liveFlows, kept }));
+console.log(JSON.stringify({ packets, cpuSeconds: (user + system) / 1e6, wallSeconds, liveFlows, kept }));
