@@ -1,28 +1,34 @@
-// Keeps a slip of the fingers from replacing a capture by its flows, or one output by another.
+// Keeps a slip of the fingers from replacing a capture or a plugin by flows or counters, or one output by another.
 import { stat } from 'node:fs/promises';
 import type { MeterArguments } from './meter-arguments.ts';
 import { usage } from './parse-flags.ts';
 
 /** @throws NfstreamError USAGE when a file to write is also read, under whatever name, or is written twice. */
-export async function refuseToOverwriteSources({ sources, flows, stats }: MeterArguments): Promise<void> {
-  const readFrom = new Set<string>();
+export async function refuseToOverwriteSources({ sources, plugins, flows, stats }: MeterArguments): Promise<void> {
+  /** What each file is read as. */
+  const readFrom = new Map<string, 'SOURCE' | '--plugin'>();
   for (const source of sources) {
     // `- < FILE` reads a file, too.
     const file = await identityOf(source === '-' ? '/dev/stdin' : source);
-    if (file !== null) readFrom.add(file);
+    if (file !== null) readFrom.set(file, 'SOURCE');
   }
+  for (const plugin of plugins) {
+    const file = await identityOf(plugin);
+    if (file !== null) readFrom.set(file, '--plugin');
+  }
+  const refuseRead = (flag: string, target: unknown, file: string | null) => {
+    const role = file === null ? undefined : readFrom.get(file);
+    if (role === undefined) return;
+    throw usage(`Expected a file that is no ${role} for --${flag} but received ${JSON.stringify(target)}`);
+  };
   const output = flows === null ? null : await identityOf(flows.target);
-  if (output !== null && readFrom.has(output)) throw isSource('output', flows?.target);
+  refuseRead('output', flows?.target, output);
   const counters = stats === null ? null : await identityOf(stats);
   if (counters === null) return;
-  if (readFrom.has(counters)) throw isSource('stats', stats);
+  refuseRead('stats', stats, counters);
   if (counters === output) {
     throw usage(`Expected different files for --output and --stats but received ${JSON.stringify(stats)} for both`);
   }
-}
-
-function isSource(flag: string, target: unknown): Error {
-  return usage(`Expected a file that is no SOURCE for --${flag} but received ${JSON.stringify(target)}`);
 }
 
 /** Device and inode of a regular file; null for anything else, and for what doesn't exist yet. */

@@ -177,6 +177,17 @@ describe('a plugin', () => {
   });
 });
 
+it('a plugin is not replaced by flows or counters', async () => {
+  const text = 'export const userMetrics = { one: () => 1 };';
+  const plugin = file('kept.ts', text);
+  const refused = (flag: string) =>
+    `nfstream: Expected a file that is no --plugin for ${flag} but received "${plugin}" [USAGE]\n`;
+  const run = (...args: string[]) => nfstream([source, '--no-ndpi', '--plugin', plugin, ...args]);
+  expect(await run('--stats', plugin)).toMatchObject({ code: 2, stderr: refused('--stats') });
+  expect(await run('--format', 'csv', '-o', plugin)).toMatchObject({ code: 2, stderr: refused('--output') });
+  expect(readFileSync(plugin, 'utf8')).toBe(text);
+});
+
 describe('several plugins', () => {
   const path = project({
     'first.ts': `export const userMetrics = { b: () => 1, a: () => 'x,y' };`,
