@@ -1,0 +1,28 @@
+// Looks for the ClientHello in the datagrams of one flow: DTLS or QUIC, as the datagrams' first bytes tell. Other
+// datagrams (STUN before DTLS) are passed over.
+import type { Packet } from '../classifier/packet.ts';
+import { type ClientHelloSearch, MAX_SEARCHED_PACKETS, type SearchResult } from './client-hello-search.ts';
+import { beginsDtlsHandshake, DtlsSearch } from './dtls-search.ts';
+
+export class UdpSearch implements ClientHelloSearch {
+  #transport: 'd' | 'q' = 'd';
+  #dtls: DtlsSearch | null = null;
+  #packetsLeft = MAX_SEARCHED_PACKETS;
+
+  get transport(): 'd' | 'q' {
+    return this.#transport;
+  }
+
+  take(packet: Packet): SearchResult {
+    if (packet.isLaterFragment || packet.payloadSize === 0) return undefined;
+    const { bytes, payloadAt, ipEnd } = packet;
+    let found: SearchResult;
+    if (beginsDtlsHandshake(bytes, payloadAt, ipEnd)) {
+      this.#transport = 'd';
+      this.#dtls ??= new DtlsSearch();
+      found = this.#dtls.take(packet);
+    }
+    if (found !== undefined) return found;
+    return --this.#packetsLeft > 0 ? undefined : null;
+  }
+}
