@@ -32,8 +32,8 @@ function field(number, value) {
   return Buffer.concat([varint((number << 3) | BYTES), varint(bytes.length), bytes]);
 }
 
-/** @param {(Uint8Array | undefined)[]} fields */
-const message = (...fields) => Buffer.concat(fields.filter((one) => one !== undefined));
+/** @param {(Uint8Array | undefined | Uint8Array[])[]} fields lists of fields may be long */
+const message = (...fields) => Buffer.concat(fields.flat().filter((one) => one !== undefined));
 
 /** @param {number[]} values */
 const floats = (values) => Buffer.from(new Float32Array(values).buffer);
@@ -45,8 +45,8 @@ function attributeProto(name, attribute) {
     int: () => int(3, value),
     string: () => field(4, value),
     floats: () => field(7, floats(value)),
-    ints: () => field(8, message(...value.map(varint))),
-    strings: () => message(...value.map((/** @type {string} */ text) => field(9, text))),
+    ints: () => field(8, message(value.map(varint))),
+    strings: () => message(value.map((/** @type {string} */ text) => field(9, text))),
   }[kind]();
   return message(field(1, name), content, int(20, ATTRIBUTE_TYPES[kind]));
 }
@@ -75,7 +75,7 @@ function valueProto({ name, type, shape }) {
 
 /** @param {{ name: string, dims: number[], data: number[], type?: string }} constant float32 or int64 */
 function tensorProto({ name, dims, data, type = 'float32' }) {
-  const values = type === 'int64' ? field(7, message(...data.map(varint))) : field(4, floats(data));
+  const values = type === 'int64' ? field(7, message(data.map(varint))) : field(4, floats(data));
   return message(...dims.map((dim) => int(1, dim)), int(2, ELEMENT_TYPES[type]), values, field(8, name));
 }
 
