@@ -37,7 +37,9 @@ for (const name of names) {
   if (expected.length !== deployed.size)
     differences.push(`${expected.length} flows predicted, ${deployed.size} deployed`);
   const distance =
-    expected[0]?.probabilities === undefined ? '' : `, probabilities at most ${furthest.toExponential(1)} apart`;
+    expected[0]?.probabilities === undefined
+      ? ''
+      : `, probabilities at most ${furthest === 0 ? 0 : furthest.toExponential(1)} apart`;
   console.log(`${name}: ${expected.length} flows, ${differences.length} differences${distance}`);
   for (const difference of differences.slice(0, 5)) console.log(`  ${difference}`);
   if (differences.length > 0) process.exitCode = 1;

@@ -55,8 +55,9 @@ def to_onnx(forest, names):
                 continue
             append(nodes, number, node, 0, 'LEAF', 0.0, 0, 0)
             samples = tree.value[node][0]
-            for index in np.flatnonzero(samples):
-                append(votes, number, node, int(index), float(samples[index] / samples.sum() / len(forest.estimators_)))
+            # Votes of nothing, too: of two classes, onnxruntime takes one without a vote for a score below 0.
+            for index, vote in enumerate(samples / samples.sum() / len(forest.estimators_)):
+                append(votes, number, node, index, float(vote))
 
     labels = [str(label) for label in forest.classes_]
     node = helper.make_node(
