@@ -4,7 +4,8 @@
 // With n bytes of which c(v) have the value v:   H = log2(n) - (sum of c(v) * log2(c(v))) / n
 // With weight(c) = c * log2(c) tabulated, a byte changes the sum by weight(c + 1) - weight(c): a packet costs its own
 // bytes and no walk over the histogram. The table is rounded to multiples of 2^-28, so that sums of it are exact: the
-// value doesn't depend on how the bytes were cut into packets, and is exactly 0 or 8 where it should be.
+// value doesn't depend on how the bytes were cut into packets. That rounding moves H by less than 2e-9, which rounding H
+// to 1e-8 takes away again where H is a whole number.
 import { integer } from '../check-option.ts';
 import { FlowScratch } from './flow-scratch.ts';
 import type { UserMetric } from './metric.ts';
@@ -13,6 +14,7 @@ const DEFAULT_MAX_BYTES = 16384;
 /** Sums stay below 2^25 then, so that they and their 28 binary digits fit a double's 53. */
 const MOST_BYTES = 2 ** 20;
 const FRACTION = 2 ** 28;
+const PRECISION = 1e8;
 const BYTE_VALUES = 256;
 const MOST_IN_16_BITS = 0xffff;
 
@@ -35,8 +37,8 @@ interface Histogram {
 let weightTable: Float64Array = new Float64Array(0);
 
 /**
- * A metric: Shannon entropy of the flow's payload bytes so far, both directions together, in bits per byte (0 to 8);
- * `null` until the first payload byte. Only the first `maxBytes` are counted, so a flow's cost is bounded.
+ * A metric: Shannon entropy of the flow's payload bytes so far, both directions together, in bits per byte (0 to 8), to
+ * 8 decimals; `null` until the first payload byte. Only the first `maxBytes` are counted, so a flow's cost is bounded.
  *
  * Payload is what follows the transport header, as far as it was captured; of protocols other than TCP, UDP and SCTP
  * what follows the IP header. Bytes that TCP sent again count again. Few bytes can't have much entropy: n bytes have at
@@ -88,7 +90,7 @@ function count(
   const total = histogram.total + end - at;
   histogram.total = total;
   histogram.weights = sum;
-  histogram.entropy = (weights[total] - sum) / total;
+  histogram.entropy = Math.round(((weights[total] - sum) / total) * PRECISION) / PRECISION;
 }
 
 /** weights[n] is also what all n bytes together weigh: log2(n) * n. */

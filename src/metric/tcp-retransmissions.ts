@@ -17,6 +17,28 @@ interface Retransmissions {
   counts: Counts;
 }
 
+/**
+ * A metric: TCP segments that were sent again, [source to destination, destination to source]; `null` for flows of other
+ * protocols. It is what tshark counts as tcp.analysis.retransmission: retransmissions after a timeout, fast ones, and
+ * spurious ones of data that was acknowledged already; not keep-alives, zero-window probes and segments that merely
+ * arrive out of order. Where tshark differs by version it is tshark 4.0.
+ *
+ * A SYN with another initial sequence number (ports used again) begins a new connection; the counts go on. Where the
+ * active timeout cuts a flow, counts and knowledge begin anew: the first segment of the new flow is never one sent again.
+ *
+ * DIFFERS from tshark:
+ * - A flow is one VLAN's and one tunnel's. tshark 4.0 takes copies of a connection in two VLANs for one stream, and the
+ *   second copy of each segment for a retransmission.
+ * - Where an IP header claims more bytes than the frame had (edited captures) its word is taken, as it is for
+ *   `packet.payloadSize`; tshark takes the frame's.
+ * - The first fragment of a segment counts as a segment of the bytes it carries; tshark puts the segment together first.
+ * - MPTCP (RFC 8684): duplicate ACKs that its options make legal count as duplicate ACKs here.
+ *
+ * Not analysed: segments whose header the capture cut before the end of the window field, and headers whose data offset
+ * contradicts itself.
+ *
+ * Cost: some 150 to 200 ns for each TCP packet; a live TCP flow holds 0.3 KB.
+ */
 export function tcpRetransmissions(): UserMetric<[number, number] | null> {
   const scratch = new FlowScratch<Retransmissions>('tcp-retransmissions');
   return (packet, flow, direction) => {

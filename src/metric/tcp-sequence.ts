@@ -19,7 +19,7 @@ const FLAG_RST = 0x04;
 const FLAG_ACK = 0x10;
 
 /** A fast retransmission follows the last duplicate ACK within this time. */
-const FAST_MS = 20;
+const FAST_US = 20_000;
 const FAST_DUPLICATE_ACKS = 2;
 /**
  * The last acknowledgement is of bytes that the capture lacks. Until the next duplicate ACK this counts as enough of
@@ -27,7 +27,7 @@ const FAST_DUPLICATE_ACKS = 2;
  */
 const ACKED_UNSEEN = 0x7fff_ffff;
 /** Data is out of order, not retransmitted, within this time where the handshake's round-trip time is unknown. */
-const REORDER_MS = 3;
+const REORDER_US = 3_000;
 /**
  * No sequence number yet. It is also an ordinary one, that one in 4 billion segments has; but a host that refuses a
  * connection resets it with sequence number 0 whatever number the connection has (RFC 9293 section 3.5.2).
@@ -62,9 +62,9 @@ class Half {
 /** The sequence analysis of one flow. A SYN with another initial sequence number begins another connection in it. */
 export class TcpSequence {
   #halves: [Half, Half] = [new Half(), new Half()];
-  /** Time of the last SYN, 0 for none, and from it to the first segment that acknowledges anything, ms, 0 likewise. */
+  /** Time of the last SYN, 0 for none, and from it to the first segment that acknowledges anything. */
   #synTime = 0;
-  #roundTripMs = 0;
+  #roundTripUs = 0;
 
   /** Takes the next segment in, in the order of capture, with its bytes of data; whether it is a retransmission. */
   update(segment: Segment, direction: Direction, size: number): boolean {
@@ -94,8 +94,8 @@ export class TcpSequence {
     forward.lastTime = time;
     forward.lastKind = kind;
     if ((flags & (FLAG_SYN | FLAG_ACK)) === FLAG_SYN) this.#synTime = time;
-    if ((flags & (FLAG_SYN | FLAG_ACK)) === FLAG_ACK && this.#synTime !== 0 && this.#roundTripMs === 0) {
-      this.#roundTripMs = time - this.#synTime;
+    if ((flags & (FLAG_SYN | FLAG_ACK)) === FLAG_ACK && this.#synTime !== 0 && this.#roundTripUs === 0) {
+      this.#roundTripUs = microseconds(this.#synTime, time);
     }
     return isRetransmission;
   }
@@ -109,7 +109,7 @@ export class TcpSequence {
     }
     this.#halves = [new Half(), new Half()];
     this.#synTime = 0;
-    this.#roundTripMs = 0;
+    this.#roundTripUs = 0;
   }
 
   #isRetransmission(forward: Half, reverse: Half, seq: number, size: number, space: number, time: number): boolean {
@@ -118,19 +118,19 @@ export class TcpSequence {
     const ahead = (seq - forward.nextSeq) | 0;
     // One byte back with more than one byte: the byte was a zero-window probe's.
     if (ahead >= 0 || (ahead === -1 && size > 1)) return false;
-    const sinceAck = time - reverse.lastTime;
-    if (
-      reverse.duplicateAcks >= FAST_DUPLICATE_ACKS &&
-      reverse.lastAck === seq &&
-      sinceAck >= 0 &&
-      sinceAck < FAST_MS
-    ) {
-      return true;
+    if (reverse.duplicateAcks >= FAST_DUPLICATE_ACKS && reverse.lastAck === seq) {
+      const sinceAck = microseconds(reverse.lastTime, time);
+      if (sinceAck >= 0 && sinceAck < FAST_US) return true;
     }
-    const sinceNext = time - forward.nextSeqTime;
-    const isSoon = sinceNext >= 0 && sinceNext < (this.#roundTripMs === 0 ? REORDER_MS : this.#roundTripMs);
+    const sinceNext = microseconds(forward.nextSeqTime, time);
+    const isSoon = sinceNext >= 0 && sinceNext < (this.#roundTripUs === 0 ? REORDER_US : this.#roundTripUs);
     return !isSoon || ((seq + size + space - forward.nextSeq) | 0) === 0;
   }
+}
+
+/** Whole ones: the times' own fraction is binary, and a limit must not be missed by it. */
+function microseconds(from: number, to: number): number {
+  return Math.round((to - from) * 1000);
 }
 
 function setBase(half: Half, base: number): void {

@@ -75,16 +75,16 @@ interface Side {
 export function conversation(port: number, count: number, draw: (below: number) => number): MadeSegment[] {
   const segments: MadeSegment[] = [];
   const isn = () => (draw(3) === 0 ? 2 ** 32 - 1 - draw(3000) : 1 + draw(2 ** 31));
-  let sides: [Side, Side] = [
-    { next: isn(), acked: 0, window: 1024 },
-    { next: isn(), acked: 0, window: 2048 },
-  ];
+  const begun = (next: number, window: number): Side => ({ next, acked: 0, window });
+  let first = 0;
+  let sides: [Side, Side] = [begun(isn(), 1024), begun(isn(), 2048)];
   let at = port * 1000;
   const put = (from: 0 | 1, flags: number, seq: number, size = 0) => {
     const side = sides[from];
     segments.push({ port, from, at, flags, seq, ack: (flags & ACK) === 0 ? 0 : side.acked, window: side.window, size });
   };
   const handshake = () => {
+    first = sides[0].next;
     put(0, SYN, sides[0].next);
     if (draw(6) === 0) put(0, SYN, sides[0].next);
     at += STEPS[draw(STEPS.length)];
@@ -146,14 +146,12 @@ export function conversation(port: number, count: number, draw: (below: number) 
         break;
       case 8:
         if (draw(3) !== 0) break;
-        put(from, RST | (draw(2) * ACK), self.next, 0);
-        if (draw(2) === 0) {
-          sides = [
-            { next: isn(), acked: 0, window: 1024 },
-            { next: isn(), acked: 0, window: 2048 },
-          ];
-          handshake();
-        }
+        put(from, RST | (draw(2) * ACK), self.next + draw(2) * 5000);
+        // Tried again: with new numbers, or with the same ones.
+        if (draw(3) === 0) sides = [begun(isn(), 1024), begun(isn(), 2048)];
+        else if (draw(2) === 0) sides = [begun(first, 1024), begun(isn(), 2048)];
+        else break;
+        handshake();
         break;
       case 9: // Acknowledges what was not sent.
         if (draw(3) === 0) self.acked += size;
