@@ -9,6 +9,11 @@ export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts'
 export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';
 export type { FlagCount, FlowMetrics, FlowRecord, MetricValue } from './flow/schema.ts';
+export { type CommunityIdOptions, communityId } from './metric/community-id.ts';
+export { type DhcpClient, type DhcpOptions, dhcpOptions } from './metric/dhcp-options.ts';
+export { EXPORT_SLICED, FlowSlicer, type FlowSlicerOptions } from './metric/flow-slicer.ts';
+export { ja4 } from './metric/ja4.ts';
+export { type MdnsNamesOptions, mdnsNames } from './metric/mdns-names.ts';
 export { metric, type UserMetric } from './metric/metric.ts';
 export { type PayloadEntropyOptions, payloadEntropy } from './metric/payload-entropy.ts';
 export { type TcpHandshakeRttOptions, tcpHandshakeRtt } from './metric/tcp-handshake.ts';
