@@ -13,7 +13,8 @@ export function projects(): (files: Readonly<Record<string, string>>) => (name: 
   return (files) => {
     const folder = mkdtempSync(join(tmpdir(), 'nfstream-plugin-'));
     folders.push(folder);
-    for (const [name, text] of Object.entries(files)) {
+    // A package of its own, whatever lies above it.
+    for (const [name, text] of Object.entries({ 'package.json': '{}', ...files })) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), text);
     }
