@@ -18,7 +18,7 @@ export class ThreeSizes extends NFStreamClassifier {
   }
 
   override onFlowInit(flow: Flow): void {
-    flow.classifiers[this.name] = { sizes: [] };
+    flow.classifiers[this.name].sizes = [];
   }
 
   override onFlowUpdate(packet: Packet, flow: Flow, direction: Direction): boolean {
