@@ -53,7 +53,7 @@ const WITHOUT: Ja4State = { fingerprint: null, search: null };
 
 /**
  * A metric: the JA4 fingerprint of the flow's first ClientHello, such as `'t13d1516h2_8daaf6152771_e5627efa2ab1'`:
- * TLS over TCP (`t`), DTLS over UDP (`d`). `null` until the ClientHello is complete, and for flows that
+ * TLS over TCP (`t`), DTLS (`d`) and QUIC (`q`) over UDP. `null` until the ClientHello is complete, and for flows that
  * have none. Segments out of order and repeated are put in place, records and fragments joined.
  *
  * It is looked for in the first 64 packets with a payload, either way (so after STARTTLS, too), up to 16 KB. After
