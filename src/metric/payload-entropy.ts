@@ -44,8 +44,8 @@ let weightTable: Float64Array = new Float64Array(0);
  * what follows the IP header. Bytes that TCP sent again count again. Few bytes can't have much entropy: n bytes have at
  * most log2(n) bits. When the active timeout cuts a flow the count begins anew.
  *
- * Cost: about 2 ns for each byte that is counted; from its first payload byte until `maxBytes` are counted, a live flow
- * holds 0.7 KB (1.2 KB where `maxBytes` is above 65535), then some 100 bytes.
+ * Cost: about 2 ns for each byte that is counted. A live flow holds 0.9 KB from its first payload byte on (1.4 KB where
+ * `maxBytes` is above 65535), and less than 0.1 KB after `maxBytes` bytes: 90 MB for 100,000 live flows at worst.
  *
  * @throws NfstreamError INVALID_OPTION for another `maxBytes`.
  */

@@ -122,6 +122,14 @@ describe('TcpSequence', () => {
       false,
       false,
     ]);
+    // The side that sends the SYN was only known by what the other one acknowledged.
+    expect(
+      marks([
+        [1, 0, ACK, 100_000, 777, 10],
+        [0, 900, SYN, 0, 0],
+        [1, 901, SYN | ACK, 0, 1],
+      ]),
+    ).toEqual([false, false, false]);
     // Refused with sequence number 0 (RFC 9293), then accepted with a number that is before 0 as the circle goes.
     expect(
       marks(
