@@ -1,5 +1,5 @@
 // Driven by hand, with flows of plain objects: what a model says compared with a walk through the same trees.
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OnnxClassifier } from '../../src/classifier/onnx-classifier.ts';
 import type { OnnxClassifierOptions } from '../../src/classifier/onnx-options.ts';
 import type { Prediction } from '../../src/classifier/onnx-outputs.ts';
@@ -276,6 +276,27 @@ describe('a run', () => {
     await expect(classifier.onStart(RUN)).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
     await classifier.onExit();
     await classifier.onExit();
+  });
+
+  it('gives the model back exactly once, also when it does not start', async () => {
+    const { InferenceSession } = await import('onnxruntime-node');
+    const release = vi.spyOn(
+      (InferenceSession as unknown as { prototype: { release(): Promise<void> } }).prototype,
+      'release',
+    );
+    try {
+      const classifier = await start();
+      expect(release).toHaveBeenCalledTimes(0);
+      await classifier.onExit();
+      await classifier.onExit();
+      expect(release).toHaveBeenCalledTimes(1);
+      const wrong = { features: ['src_port'] };
+      await expect(start(wrong)).rejects.toMatchObject({ code: 'MODEL_MISMATCH' });
+      await started.at(-1)?.onExit();
+      expect(release).toHaveBeenCalledTimes(2);
+    } finally {
+      release.mockRestore();
+    }
   });
 
   it('is refused a name that a metric or a column of nDPI has', async () => {

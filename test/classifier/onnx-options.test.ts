@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { OnnxClassifier } from '../../src/classifier/onnx-classifier.ts';
-import { type OnnxClassifierOptions, resolveOnnxOptions } from '../../src/classifier/onnx-options.ts';
+import { ONNX_DEFAULTS, type OnnxClassifierOptions, resolveOnnxOptions } from '../../src/classifier/onnx-options.ts';
 
 const GOOD: OnnxClassifierOptions = { name: 'app', model: 'app.onnx', features: ['src_port'] };
 
@@ -67,5 +68,19 @@ describe('the options of OnnxClassifier', () => {
       }),
     );
     expect(() => new OnnxClassifier(null as unknown as OnnxClassifierOptions)).toThrow('Expected an object with name');
+  });
+});
+
+describe('docs/models.md', () => {
+  it('lists every option with its default', () => {
+    const text = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8');
+    const table = text.slice(text.indexOf('## Options'), text.indexOf('## Features'));
+    const listed = [...table.matchAll(/^\| `(\w+)` \|([^|]*)\|/gm)].map(([, name, value]) => [name, value.trim()]);
+    const { atPackets: _, atMs: __, ...resolved } = resolveOnnxOptions(GOOD);
+    expect(listed.map(([name]) => name).sort()).toEqual([...Object.keys(resolved), 'at'].sort());
+    for (const [name, value] of Object.entries(ONNX_DEFAULTS)) {
+      const written = typeof value === 'string' ? `\`'${value}'\`` : String(value);
+      expect([name, new Map(listed as [string, string][]).get(name)]).toEqual([name, written]);
+    }
   });
 });
