@@ -25,11 +25,6 @@ export class ByteAssembly {
     return this.#ranges.length > 0 && this.#ranges[0] === 0 ? this.#ranges[1] : 0;
   }
 
-  /** Whether something waits beyond a hole. */
-  get hasHole(): boolean {
-    return this.#ranges.length > (this.end > 0 ? 2 : 0);
-  }
-
   /** Takes in `source[at, sourceEnd)` as the bytes from `offset` on. What is too far or one hole too many is dropped. */
   put(offset: number, source: Uint8Array, at: number, sourceEnd: number): void {
     let start = offset;
