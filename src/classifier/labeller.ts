@@ -2,13 +2,14 @@
 // one of them), then the metrics, then the classifiers that asked to see the packet measured. What user code throws
 // stops the run with an error that names it and the flow.
 import type { NfstreamError } from '../errors.ts';
-import { Flow } from '../flow/flow.ts';
+import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { FlowObserver } from '../flow/meter.ts';
 import type { RecordStore } from '../flow/record.ts';
 import type { MetricValue } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';
 import { NFStreamClassifier } from './classifier.ts';
+import { FlowCursor, FlowObjects, type LiveFlows } from './live-flows.ts';
 import { Packet } from './packet.ts';
 import type { PacketGuard } from './packet-guard.ts';
 import { Terminations } from './terminations.ts';
@@ -21,8 +22,6 @@ export class Labeller implements FlowObserver {
   readonly #classifiers: readonly NFStreamClassifier[];
   readonly #metricNames: readonly string[];
   readonly #metrics: readonly UserMetric[];
-  /** What a flow's metrics start as. */
-  readonly #zeros: Readonly<Record<string, number>>;
   readonly #packet: Packet;
   /** Null unless mistakes of user code are looked for. */
   readonly #guard: PacketGuard | null;
@@ -30,10 +29,9 @@ export class Labeller implements FlowObserver {
   /** Classifiers with an onFlowMeasured of their own, as a mask, and those with an onBatch. */
   readonly #measuring: number;
   readonly #batching: readonly NFStreamClassifier[];
-  /** By slot: the view of a live flow, the mask of classifiers that want its packets, the time of its last packet. */
-  readonly #flows: (Flow | undefined)[] = [];
+  readonly #flows: LiveFlows;
+  /** By slot: the mask of classifiers that want the flow's packets. */
   #wanted = new Int32Array(1024);
-  #timesMs = new Float64Array(1024);
   /** Where `touch` leaves what it loaded, so that it is loaded. */
   warmed = 0;
   #exited = false;
@@ -47,7 +45,10 @@ export class Labeller implements FlowObserver {
     this.#classifiers = classifiers;
     this.#metricNames = Object.keys(metrics);
     this.#metrics = Object.values(metrics);
-    this.#zeros = Object.fromEntries(this.#metricNames.map((name) => [name, 0]));
+    const names = classifiers.map(({ name }) => name);
+    // Looking for what user code keeps means looking at each flow's own objects.
+    const areKept = classifiers.length > 0 || guard !== null;
+    this.#flows = areKept ? new FlowObjects(this.#metricNames, names) : new FlowCursor(this.#metricNames);
     this.#packet = packet;
     this.#guard = guard;
     this.#terminations = new Terminations(classifiers);
@@ -68,12 +69,15 @@ export class Labeller implements FlowObserver {
   }
 
   started(slot: number, store: RecordStore): void {
-    const flow = new Flow(store, slot, { ...this.#zeros });
-    if (slot >= this.#wanted.length) this.#grow(store.rows);
-    this.#flows[slot] = flow;
+    this.#flows.start(slot, store);
+    if (this.#classifiers.length === 0) return;
+    if (slot >= this.#wanted.length) {
+      const wanted = this.#wanted;
+      this.#wanted = new Int32Array(store.rows);
+      this.#wanted.set(wanted);
+    }
     this.#wanted[slot] = 2 ** this.#classifiers.length - 1;
-    this.#timesMs[slot] = Number.NaN;
-    if (this.#classifiers.length > 0) this.#init(flow);
+    this.#init(this.#flows.at(slot));
   }
 
   #init(flow: Flow): void {
@@ -91,53 +95,38 @@ export class Labeller implements FlowObserver {
     if (failure !== undefined) throw failure;
   }
 
-  #grow(rows: number): void {
-    const [wanted, timesMs] = [this.#wanted, this.#timesMs];
-    this.#wanted = new Int32Array(rows);
-    this.#timesMs = new Float64Array(rows);
-    this.#wanted.set(wanted);
-    this.#timesMs.set(timesMs);
-  }
-
   /**
    * HOT PATH: loads what user code will read of the flows that a batch most likely belongs to: the loads of one row
-   * depend on each other, those of different rows don't, so that many are under way at once. Without it one metric
-   * took four times as long among 100,000 flows in random order. bench/user-code.mjs.
+   * depend on each other, those of different rows don't, so that many are under way at once. Without it a metric, or a
+   * classifier, took half as much again among 100,000 flows in random order. bench/user-code.mjs.
    */
   touch(slots: Int32Array, count: number): void {
     const hasMetrics = this.#metrics.length > 0;
-    const hasClassifiers = this.#classifiers.length > 0;
-    const [metric] = this.#metricNames;
-    const classifier = hasClassifiers ? this.#classifiers[this.#classifiers.length - 1].name : '';
     const flows = this.#flows;
     const wanted = this.#wanted;
-    const timesMs = this.#timesMs;
     let sum = 0;
     for (let row = 0; row < count; row++) {
       const slot = slots[row];
-      if (slot < 0 || (!hasMetrics && wanted[slot] === 0)) continue;
-      const flow = flows[slot];
-      if (flow === undefined) continue;
-      sum += timesMs[slot];
-      if (hasMetrics && flow.metrics[metric] === null) sum++;
-      if (hasClassifiers && flow.classifiers[classifier] === undefined) sum++;
+      if (slot >= 0 && (hasMetrics || wanted[slot] !== 0)) sum += flows.touch(slot);
     }
     this.warmed = sum;
   }
 
   /** HOT PATH: nothing is allocated here; the try blocks cost nothing while nothing is thrown. bench/user-code.mjs. */
   updated(row: number, slot: number, direction: 0 | 1): boolean {
-    const wanted = this.#wanted[slot];
+    const hasClassifiers = this.#classifiers.length > 0;
+    const wanted = hasClassifiers ? this.#wanted[slot] : 0;
     const { length } = this.#metrics;
     if (wanted === 0 && length === 0) return false;
-    const flow = this.#flows[slot] as Flow;
+    const flow = this.#flows.at(slot);
     if (this.#guard !== null) this.#updatedGuarded(this.#guard, row, slot, direction, flow);
     else {
       const packet = this.#packet;
-      this.#timesMs[slot] = Packet.move(packet, row, this.#timesMs[slot]);
+      Packet.move(packet, row);
+      Packet.since(packet, this.#flows.elapse(slot, packet.timestamp));
       if (wanted !== 0) this.#classify('onFlowUpdate', wanted, packet, slot, flow, direction);
-      if (length !== 0) this.#measure(packet, flow, direction, 0, length);
-      const measuring = this.#wanted[slot] & this.#measuring;
+      if (length !== 0) this.#measure(packet, slot, flow, direction, 0, length);
+      const measuring = hasClassifiers ? this.#wanted[slot] & this.#measuring : 0;
       if (measuring !== 0) this.#classify('onFlowMeasured', measuring, packet, slot, flow, direction);
     }
     return true;
@@ -168,17 +157,17 @@ export class Labeller implements FlowObserver {
   }
 
   /** The metrics from number `from` up to `end`. */
-  #measure(packet: Packet, flow: Flow, direction: 0 | 1, from: number, end: number): void {
+  #measure(packet: Packet, slot: number, flow: Flow, direction: 0 | 1, from: number, end: number): void {
     const names = this.#metricNames;
     const functions = this.#metrics;
-    const { metrics } = flow;
+    const flows = this.#flows;
     let i = from;
     let value: MetricValue = 0;
     try {
       for (; i < end; i++) {
         value = functions[i](packet, flow as unknown as Flow<Record<string, number>>, direction);
         if (typeof value === 'number' ? Number.isNaN(value) : !isMetricValue(value)) break;
-        metrics[names[i]] = value;
+        flows.set(slot, i, value);
       }
     } catch (cause) {
       throw metricFailed(names[i], flow, `threw ${String(cause)}`, cause);
@@ -188,8 +177,8 @@ export class Labeller implements FlowObserver {
 
   /** The same, one call at a time, and after each call a look at what it kept. */
   #updatedGuarded(guard: PacketGuard, row: number, slot: number, direction: 0 | 1, flow: Flow): void {
-    const packet = guard.open(row, this.#timesMs[slot]);
-    this.#timesMs[slot] = packet.timestamp;
+    const packet = guard.open(row);
+    Packet.since(packet, this.#flows.elapse(slot, packet.timestamp));
     const classify = (method: 'onFlowUpdate' | 'onFlowMeasured', mask: number) => {
       for (const [i, classifier] of this.#classifiers.entries()) {
         if ((mask & (1 << i)) === 0) continue;
@@ -200,7 +189,7 @@ export class Labeller implements FlowObserver {
     };
     classify('onFlowUpdate', this.#wanted[slot]);
     for (const [i, name] of this.#metricNames.entries()) {
-      this.#measure(packet, flow, direction, i, i + 1);
+      this.#measure(packet, slot, flow, direction, i, i + 1);
       const kept = guard.findKept(flow, undefined);
       if (kept !== undefined) throw metricFailed(name, flow, '', kept);
     }
@@ -224,8 +213,7 @@ export class Labeller implements FlowObserver {
   }
 
   ended(slot: number): Flow {
-    const flow = this.#flows[slot] as Flow;
-    this.#flows[slot] = undefined;
+    const flow = this.#flows.end(slot);
     this.#terminations.start(flow);
     return flow;
   }
@@ -256,9 +244,9 @@ export class Labeller implements FlowObserver {
 
   /** After a failure: the flows that are still live end for their classifiers, though nobody gets their records. */
   abandon(): void {
-    for (const [slot, flow] of this.#flows.entries()) {
+    for (const slot of this.#flows.slots()) {
       try {
-        if (flow !== undefined) this.ended(slot);
+        this.ended(slot);
       } catch {
         // Not the first failure.
       }

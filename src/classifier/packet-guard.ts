@@ -33,9 +33,9 @@ export class PacketGuard {
   }
 
   /** A view of its own on a row, for all calls that this packet is handed to. */
-  open(row: number, previousMs: number): Packet {
+  open(row: number): Packet {
     const packet = new Packet(this.#batch, this.#columns, (bytes) => this.#lend(bytes));
-    Packet.move(packet, row, previousMs);
+    Packet.move(packet, row);
     this.#packet = packet;
     return packet;
   }

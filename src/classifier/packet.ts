@@ -6,6 +6,8 @@ import { KEY_DST, KEY_META, KEY_PORTS, KEY_WORDS, type PacketColumns } from '../
 import type { PacketBatch } from '../source/source.ts';
 
 const TCP = 6;
+const UDP = 17;
+const SCTP = 132;
 
 /**
  * Valid only during the call that hands it over: keep copies of what you need. The `...At` and `...End` offsets are
@@ -16,7 +18,7 @@ export class Packet {
   readonly #columns: PacketColumns;
   readonly #lend: ((bytes: Uint8Array) => Uint8Array) | null;
   #row = 0;
-  #deltaMs = 0;
+  #previousMs = Number.NaN;
 
   /** `lend` turns bytes into what user code gets of them; null for the bytes themselves. */
   constructor(batch: PacketBatch, columns: PacketColumns, lend: ((bytes: Uint8Array) => Uint8Array) | null = null) {
@@ -25,15 +27,14 @@ export class Packet {
     this.#lend = lend;
   }
 
-  /**
-   * Moves the view to another row, for the pipeline. Takes the time of the flow's packet before (NaN: none), returns
-   * this one's.
-   */
-  static move(packet: Packet, row: number, previousMs: number): number {
-    const timeMs = packet.#batch.timeMs[row];
+  /** Moves the view to another row, for the pipeline. */
+  static move(packet: Packet, row: number): void {
     packet.#row = row;
-    packet.#deltaMs = timeMs - previousMs;
-    return timeMs;
+  }
+
+  /** Says when the flow's packet before was; NaN: there was none. */
+  static since(packet: Packet, previousMs: number): void {
+    packet.#previousMs = previousMs;
   }
 
   /** Time stamp, ms since the epoch, fraction kept. */
@@ -42,7 +43,7 @@ export class Packet {
   }
   /** Time since the flow's packet before this one in the capture, ms; 0 for the first, below 0 where times go back. */
   get deltaTime(): number {
-    return Number.isNaN(this.#deltaMs) ? 0 : this.#deltaMs;
+    return Number.isNaN(this.#previousMs) ? 0 : this.timestamp - this.#previousMs;
   }
   /** Bytes of the frame that were captured. */
   get captureLength(): number {
@@ -128,11 +129,15 @@ export class Packet {
     const row = this.#row;
     return columns.ipSize[row] - (columns.transportAt[row] - columns.ipAt[row]);
   }
-  /** Length of the transport payload by the IP header, bytes: captured or not. */
+  /**
+   * Length of the transport payload by the IP header, bytes: captured or not. TCP options count where the capture cut the
+   * header before the byte that says how long it is.
+   */
   get payloadSize(): number {
     const columns = this.#columns;
     const row = this.#row;
-    return Math.max(0, columns.ipSize[row] - (columns.payloadAt[row] - columns.ipAt[row]));
+    const size = columns.ipSize[row] - (columns.payloadAt[row] - columns.ipAt[row]);
+    return Math.max(0, columns.payloadAt[row] === columns.ipEnd[row] ? size - this.#uncapturedHeader() : size);
   }
   /** The captured bytes of the transport payload; valid during the call. */
   get payload(): Uint8Array {
@@ -179,6 +184,19 @@ export class Packet {
 
   #lent(bytes: Uint8Array): Uint8Array {
     return this.#lend === null ? bytes : this.#lend(bytes);
+  }
+
+  /** Bytes of a TCP, UDP or SCTP header that the capture cut. */
+  #uncapturedHeader(): number {
+    const { transportAt, ipEnd } = this;
+    // At the transport header: there is none, or it doesn't fit into the IP packet.
+    if (ipEnd === transportAt) return 0;
+    let bytes = 0;
+    if (this.ipProtocol === UDP) bytes = 8;
+    if (this.ipProtocol === SCTP) bytes = 12;
+    if (this.ipProtocol === TCP)
+      bytes = ipEnd > transportAt + 12 ? Math.max(20, (this.bytes[transportAt + 12] >> 4) * 4) : 20;
+    return Math.max(0, transportAt + bytes - ipEnd);
   }
 
   #hasTcp(bytes: number): boolean {

@@ -9,7 +9,6 @@ import {
   DOUBLE_END,
   DOUBLE_PACKETS,
   DOUBLE_START,
-  RECORD_DOUBLES,
   RECORD_WORDS,
   type RecordStore,
   WORD_FLAGS,
@@ -33,7 +32,6 @@ const FIN = 7;
 export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Metrics> {
   #store: RecordStore;
   #word: number;
-  #double: number;
   readonly #metrics: Metrics;
   #classifiers: Record<string, Record<string, unknown>> | undefined;
 
@@ -42,14 +40,17 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
     this.#metrics = metrics;
     this.#store = store;
     this.#word = row * RECORD_WORDS;
-    this.#double = row * RECORD_DOUBLES;
   }
 
   /** Lets the view look at another record: when a live flow's record is copied out of the table. */
   static move(flow: Flow, store: RecordStore, row: number): void {
     flow.#store = store;
     flow.#word = row * RECORD_WORDS;
-    flow.#double = row * RECORD_DOUBLES;
+  }
+
+  /** Loads the view, for the pipeline. */
+  static touch(flow: Flow): number {
+    return flow.#word;
   }
 
   /** Lets go of the scratch space of an ended flow. */
@@ -102,19 +103,19 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   }
   /** Packets from source to destination. */
   get src_to_dst_pkts(): number {
-    return this.#store.doubles[this.#double + DOUBLE_PACKETS];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_PACKETS];
   }
   /** Packets from destination to source. */
   get dst_to_src_pkts(): number {
-    return this.#store.doubles[this.#double + DOUBLE_PACKETS + 1];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_PACKETS + 1];
   }
   /** Bytes from source to destination: frames' lengths on the wire. */
   get src_to_dst_bytes(): number {
-    return this.#store.doubles[this.#double + DOUBLE_BYTES];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_BYTES];
   }
   /** Bytes from destination to source: frames' lengths on the wire. */
   get dst_to_src_bytes(): number {
-    return this.#store.doubles[this.#double + DOUBLE_BYTES + 1];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_BYTES + 1];
   }
   get syn_count(): FlagCount {
     return this.#flag(SYN);
@@ -142,11 +143,11 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   }
   /** Time of the earliest packet, ms since the epoch. */
   get start_time(): number {
-    return this.#store.doubles[this.#double + DOUBLE_START];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_START];
   }
   /** Time of the latest packet, ms since the epoch. */
   get end_time(): number {
-    return this.#store.doubles[this.#double + DOUBLE_END];
+    return this.#store.doubles[this.#word / 2 + DOUBLE_END];
   }
   /** 0 inactive, 1 active, 2 termination, above 2 set by user code, -1 exported for lack of room (or still live). */
   get export_reason(): number {

@@ -1,0 +1,219 @@
+// Live flows as user code sees them, in one of two ways.
+//
+//   FlowObjects   a Flow for each flow, from its begin to its record: what classifiers may hold on to
+//   FlowCursor    one Flow that moves from record to record, and metrics in columns: where there are metrics only
+//
+// The cursor makes no object for a live flow. Objects that live as long as flows do cost most of all that metrics cost:
+// the collector copies them, and each is a cache line or two more that a packet waits for. bench/user-code.mjs.
+import { Flow } from '../flow/flow.ts';
+import { RecordStore } from '../flow/record.ts';
+import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
+
+export interface LiveFlows {
+  /** A flow began in `slot`. */
+  start(slot: number, store: RecordStore): void;
+  /** The flow in `slot`; a cursor is valid until the next call. */
+  at(slot: number): Flow;
+  /** Takes note of a packet's time; returns that of the packet before it, NaN for the first. */
+  elapse(slot: number, timeMs: number): number;
+  /** Sets metric number `i`. */
+  set(slot: number, i: number, value: MetricValue): void;
+  /** Loads what `at` and user code will read of the flow, where there is one; the sum means nothing. */
+  touch(slot: number): number;
+  /** The flow ended: the Flow that leaves with its record. */
+  end(slot: number): Flow;
+  /** Slots of all flows that live. */
+  slots(): number[];
+}
+
+/** Where metrics start. */
+type Zeros = Readonly<Record<string, number>>;
+
+export class FlowObjects implements LiveFlows {
+  readonly #names: readonly string[];
+  readonly #zeros: Zeros;
+  readonly #lastClassifier: string;
+  readonly #flows: (Flow | undefined)[] = [];
+  #timesMs = new Float64Array(0);
+
+  constructor(metrics: readonly string[], classifiers: readonly string[]) {
+    this.#names = metrics;
+    this.#zeros = zerosOf(metrics);
+    this.#lastClassifier = classifiers.at(-1) ?? '';
+  }
+
+  start(slot: number, store: RecordStore): void {
+    if (slot >= this.#timesMs.length) this.#timesMs = longer(this.#timesMs, store.rows);
+    this.#timesMs[slot] = Number.NaN;
+    this.#flows[slot] = new Flow(store, slot, { ...this.#zeros });
+  }
+
+  elapse(slot: number, timeMs: number): number {
+    const previous = this.#timesMs[slot];
+    this.#timesMs[slot] = timeMs;
+    return previous;
+  }
+
+  at(slot: number): Flow {
+    return this.#flows[slot] as Flow;
+  }
+
+  set(slot: number, i: number, value: MetricValue): void {
+    (this.#flows[slot] as Flow).metrics[this.#names[i]] = value;
+  }
+
+  touch(slot: number): number {
+    const flow = this.#flows[slot];
+    if (flow === undefined) return 0;
+    let sum = this.#timesMs[slot];
+    if (this.#names.length > 0 && flow.metrics[this.#names[0]] === null) sum++;
+    if (this.#lastClassifier !== '' && flow.classifiers[this.#lastClassifier] === null) sum++;
+    return sum;
+  }
+
+  end(slot: number): Flow {
+    const flow = this.#flows[slot] as Flow;
+    this.#flows[slot] = undefined;
+    return flow;
+  }
+
+  slots(): number[] {
+    return [...this.#flows.keys()].filter((slot) => this.#flows[slot] !== undefined);
+  }
+}
+
+type Scratch = Record<string, Record<string, unknown>>;
+
+export class FlowCursor implements LiveFlows {
+  readonly #names: readonly string[];
+  readonly #zeros: Zeros;
+  readonly #flow: MovingFlow;
+  #store: RecordStore = new RecordStore(1);
+  /** By slot: the time of its last packet, then a value for each metric. NaN: no number, and #others has it there. */
+  #values = new Float64Array(0);
+  readonly #others: (MetricValue | undefined)[] = [];
+  /** By slot, for the few that have any: values under names that are no metric's, and scratch space. */
+  readonly #extras = new Map<number, FlowMetrics>();
+  readonly #scratch: (Scratch | undefined)[] = [];
+  readonly #width: number;
+  #slot = 0;
+
+  constructor(metrics: readonly string[]) {
+    this.#names = metrics;
+    this.#width = metrics.length + 1;
+    this.#zeros = zerosOf(metrics);
+    this.#flow = new MovingFlow(this.#store, this.#view(), () => {
+      this.#scratch[this.#slot] ??= {};
+      return this.#scratch[this.#slot] as Scratch;
+    });
+  }
+
+  start(slot: number, store: RecordStore): void {
+    const width = this.#width;
+    const at = slot * width;
+    this.#store = store;
+    if (at >= this.#values.length) this.#values = longer(this.#values, store.rows * width);
+    this.#values.fill(0, at, at + width);
+    this.#values[at] = Number.NaN;
+  }
+
+  elapse(slot: number, timeMs: number): number {
+    const at = slot * this.#width;
+    const previous = this.#values[at];
+    this.#values[at] = timeMs;
+    return previous;
+  }
+
+  at(slot: number): Flow {
+    this.#slot = slot;
+    Flow.move(this.#flow, this.#store, slot);
+    return this.#flow;
+  }
+
+  set(slot: number, i: number, value: MetricValue): void {
+    const at = slot * this.#width + 1 + i;
+    if (typeof value === 'number') this.#values[at] = value;
+    else {
+      this.#values[at] = Number.NaN;
+      this.#others[at] = value;
+    }
+  }
+
+  touch(slot: number): number {
+    return this.#values[slot * this.#width];
+  }
+
+  end(slot: number): Flow {
+    const metrics: FlowMetrics = { ...this.#zeros };
+    for (let i = 0; i < this.#names.length; i++) metrics[this.#names[i]] = this.#valueOf(slot, i);
+    if (this.#extras.size > 0) {
+      Object.assign(metrics, this.#extras.get(slot));
+      this.#extras.delete(slot);
+    }
+    if (this.#others.length > 0) this.#forgetOthers(slot);
+    if (this.#scratch.length > 0) this.#scratch[slot] = undefined;
+    return new Flow(this.#store, slot, metrics);
+  }
+
+  /** Without classifiers nobody asks for the end of flows whose records go nowhere. */
+  slots(): number[] {
+    return [];
+  }
+
+  #valueOf(slot: number, i: number): MetricValue {
+    const at = slot * this.#width + 1 + i;
+    const value = this.#values[at];
+    return Number.isNaN(value) ? (this.#others[at] as MetricValue) : value;
+  }
+
+  #forgetOthers(slot: number): void {
+    const width = this.#width;
+    for (let at = slot * width; at < (slot + 1) * width; at++) this.#others[at] = undefined;
+  }
+
+  /** `flow.metrics` of the flow that the cursor is at. Extras can be read and set, but are not listed before the end. */
+  #view(): FlowMetrics {
+    const extras = new Proxy<FlowMetrics>(Object.create(null) as FlowMetrics, {
+      get: (_, name) => (typeof name === 'string' ? this.#extras.get(this.#slot)?.[name] : undefined) as MetricValue,
+      set: (_, name, value: MetricValue) => {
+        const own = this.#extras.get(this.#slot) ?? {};
+        own[String(name)] = value;
+        this.#extras.set(this.#slot, own);
+        return true;
+      },
+    });
+    const view = Object.create(extras) as FlowMetrics;
+    for (const [i, name] of this.#names.entries()) {
+      Object.defineProperty(view, name, {
+        enumerable: true,
+        get: () => this.#valueOf(this.#slot, i),
+        set: (value: MetricValue) => this.set(this.#slot, i, value),
+      });
+    }
+    return view;
+  }
+}
+
+/** A Flow whose scratch space is kept elsewhere, since the view itself goes from flow to flow. */
+class MovingFlow extends Flow {
+  readonly #scratchSpace: () => Scratch;
+
+  constructor(store: RecordStore, metrics: FlowMetrics, scratchSpace: () => Scratch) {
+    super(store, 0, metrics);
+    this.#scratchSpace = scratchSpace;
+  }
+
+  override get classifiers(): Scratch {
+    return this.#scratchSpace();
+  }
+}
+
+function zerosOf(names: readonly string[]): Zeros {
+  return Object.fromEntries(names.map((name) => [name, 0]));
+}
+
+function longer(array: Float64Array, length: number): Float64Array<ArrayBuffer> {
+  const copy = new Float64Array(length);
+  copy.set(array);
+  return copy;
+}
