@@ -26,8 +26,11 @@ export const ERROR_CODES = {
   READ_ONLY_COLUMN: { exit: 1, meaning: 'user code assigned to a column of a flow' },
   PACKET_KEPT: { exit: 1, meaning: 'user code kept a packet or its bytes beyond the call (found with debug on)' },
   MODEL_NOT_FOUND: { exit: 1, meaning: 'no such model file' },
-  INVALID_MODEL: { exit: 1, meaning: 'the model runtime does not load the model' },
-  MODEL_MISMATCH: { exit: 1, meaning: 'the model takes other inputs than the features that are given' },
+  INVALID_MODEL: { exit: 1, meaning: 'the model can not be read, does not load, or fails to predict' },
+  MODEL_MISMATCH: {
+    exit: 1,
+    meaning: 'the model takes other inputs than the features given, gives no prediction, or a feature does not fit it',
+  },
   MODEL_RUNTIME_UNAVAILABLE: { exit: 1, meaning: 'neither onnxruntime-node nor onnxruntime-web can be imported' },
   PLUGIN_FAILED: { exit: 1, meaning: 'a plugin file is missing, does not parse, throws, or exports nothing to use' },
   OUTPUT_FAILED: { exit: 1, meaning: 'writing the output failed' },

@@ -1,9 +1,11 @@
 // What the package exports.
 export { type Direction, NFStreamClassifier, type RunInfo } from './classifier/classifier.ts';
+export type { Feature, FeatureValue } from './classifier/features.ts';
 export type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 export { OnnxClassifier } from './classifier/onnx-classifier.ts';
 export type { OnnxClassifierOptions, PredictAt } from './classifier/onnx-options.ts';
 export type { Prediction } from './classifier/onnx-outputs.ts';
+export type { OnnxRuntimeName } from './classifier/onnx-runtime.ts';
 export type { Packet } from './classifier/packet.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { Flow } from './flow/flow.ts';
@@ -16,7 +18,7 @@ export { ja4 } from './metric/ja4.ts';
 export { type MdnsNamesOptions, mdnsNames } from './metric/mdns-names.ts';
 export { metric, type UserMetric } from './metric/metric.ts';
 export { type PayloadEntropyOptions, payloadEntropy } from './metric/payload-entropy.ts';
-export { type TcpHandshakeRttOptions, tcpHandshakeRtt } from './metric/tcp-handshake.ts';
+export { type HandshakePart, type TcpHandshakeRttOptions, tcpHandshakeRtt } from './metric/tcp-handshake.ts';
 export { tcpRetransmissions } from './metric/tcp-retransmissions.ts';
 export type { StreamerOptions } from './options.ts';
 export type { SingleSource, SourceInput } from './source/open-source.ts';

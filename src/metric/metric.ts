@@ -7,7 +7,8 @@ import type { MetricValue } from '../flow/schema.ts';
 
 /**
  * Called for each packet of a flow, after the flow's counters were updated; returns the metric's new value. It starts
- * at 0. In here `flow.metrics` reads as numbers, so that counting needs no cast; `metric` is for other types.
+ * at 0. In here `flow.metrics` reads as numbers, so that counting needs no cast; `metric` is for other types. `packet`
+ * and `flow` are valid during the call only: `flow.classifiers` is the place for what a metric wants to keep of a flow.
  */
 export type UserMetric<Value extends MetricValue = MetricValue> = (
   packet: Packet,
