@@ -81,8 +81,9 @@ function searchSegment(
   const isBeginning = beginsClientHello(bytes, at, end);
   const isInOrder = offset === 0 && stream.assembly === null;
   const isWaiting = stream.assembly === null || stream.assembly.end === 0;
-  // What was lost before a beginning, or far away, is not waited for.
-  if (!stream.isKnown || Math.abs(offset) > MAX_STREAM_BYTES || (isBeginning && isWaiting && offset !== 0)) {
+  // What was lost before a beginning, or far away, is not waited for. A few bytes out of order may look like a beginning.
+  const isCertain = isBeginning && end - at > LEGACY_VERSION_AT;
+  if (!stream.isKnown || Math.abs(offset) > MAX_STREAM_BYTES || (isCertain && isWaiting && offset !== 0)) {
     stream.isKnown = true;
     stream.next = seq;
     stream.assembly = null;
