@@ -149,7 +149,10 @@ describe('ja4, over TCP', () => {
     });
     await fc.assert(
       fc.asyncProperty(cases, async ({ pieces, seed, isn, recordSize, hasSyn }) => {
-        const bytes = tlsRecords(handshake(clientHelloBody(EXAMPLE)), recordSize);
+        const message = handshake(clientHelloBody(EXAMPLE));
+        // A later record that begins like a ClientHello, and comes first, can't be told from one.
+        for (let at = recordSize; at < message.length; at += recordSize) fc.pre(message[at] !== 1);
+        const bytes = tlsRecords(message, recordSize);
         const all: [number, number][] = [...pieces];
         for (let at = 0; at < bytes.length; at += 60) all.push([at, 60]);
         const order = all.map((piece, index) => ({ piece, rank: seed[index % 30] * 31 + index }));
