@@ -43,7 +43,7 @@ describe('documentation', () => {
     expect(programs.length).toBeGreaterThan(5);
     expect(commands.length).toBeGreaterThan(0);
     expect(files.filter((file) => /^[ \t]+```/m.test(readFileSync(join(ROOT, file), 'utf8')))).toEqual([]);
-    expect(blocks.filter((block) => !['ts', 'sh', 'json', 'text'].includes(block.language))).toEqual([]);
+    expect(blocks.filter((block) => !['ts', 'sh', 'json', 'text', 'python'].includes(block.language))).toEqual([]);
   });
 
   it('has programs that pass the type checker', () => {
