@@ -9,7 +9,7 @@ export interface StreamerStats {
   packets_skipped: Record<SkipReason, number>;
   /** Flows in the table now; 0 after the run, unless user code failed. */
   flows_live: number;
-  /** Flows that ended and were not dropped, by what ended them; after a `break` those that nobody took, too. */
+  /** Flows that ended, settled and were not dropped, by what ended them; after a `break` those that nobody took, too. */
   flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number };
   /** Flows dropped because the table was full. */
   flows_evicted: number;
