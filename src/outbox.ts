@@ -29,7 +29,7 @@ export class Outbox {
 
   /** What has ended and settled. */
   *takeReady(): Generator<FlowBatch, void> {
-    this.#waiting.push(...this.#meter.takeFinished());
+    for (const batch of this.#meter.takeFinished()) this.#waiting.push(batch);
     while (this.#waiting.length > 0 && this.#labeller?.isSettled(this.#waiting[0]) !== false) {
       const batch = this.#waiting.shift() as FlowBatch;
       this.#labeller?.removeFailed(batch);
@@ -67,7 +67,8 @@ export class Outbox {
   /** Everything that has ended. */
   async *takeAll(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
-    while (this.#labeller?.oldestUnsettled !== undefined) {
+    // Flows can settle between the end of `yield*` and the next line: what waits then is still to be taken.
+    while (this.#labeller?.oldestUnsettled !== undefined || !this.isEmpty) {
       await this.#labeller.oldestUnsettled;
       yield* this.takeReady();
     }
