@@ -77,6 +77,8 @@ export class FlowMeter {
   /** Where the first passes leave what they loaded, so that it is loaded; read by nobody. */
   warmed = 0;
   #finished: FlowBatch[] = [];
+  /** Copies for whoever holds a flow whose record goes nowhere: its slot becomes another flow's. */
+  #dropped = new FlowBatch();
   packetsMetered = 0;
   /** By status (index into SKIP_REASONS). */
   readonly packetsSkipped = new Float64Array(SKIP_REASONS.length);
@@ -287,7 +289,11 @@ export class FlowMeter {
     else if (this.#options.onCapacity === 'export') this.#finish(slot, EXPORT_CAPACITY);
     else {
       this.flowsEvicted++;
-      this.#observer?.ended(slot);
+      const flow = this.#observer?.ended(slot);
+      if (flow !== undefined) {
+        if (this.#dropped.isFull) this.#dropped = new FlowBatch();
+        this.#dropped.push(this.#table.store, slot, flow);
+      }
       this.#free(slot);
     }
   }
