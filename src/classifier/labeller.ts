@@ -12,8 +12,8 @@ import { NFStreamClassifier } from './classifier.ts';
 import { FlowCursor, FlowObjects, type LiveFlows } from './live-flows.ts';
 import { Packet } from './packet.ts';
 import type { PacketGuard } from './packet-guard.ts';
-import { Terminations } from './terminations.ts';
-import { type ClassifierMethod, classifierFailed, metricFailed } from './user-code-error.ts';
+import { isThenable, Terminations } from './terminations.ts';
+import { type ClassifierMethod, classifierFailed, metricFailed, thrownText } from './user-code-error.ts';
 
 /** One bit each in a mask of the classifiers that still want packets of a flow. */
 export const MAX_CLASSIFIERS = 31;
@@ -87,7 +87,7 @@ export class Labeller implements FlowObserver {
     for (const classifier of this.#classifiers) {
       scratch[classifier.name] = {};
       try {
-        classifier.onFlowInit(flow);
+        refusePromise(classifier.onFlowInit(flow));
       } catch (cause) {
         failure ??= classifierFailed(classifier, 'onFlowInit', flow, cause);
       }
@@ -150,6 +150,7 @@ export class Labeller implements FlowObserver {
             ? classifier.onFlowUpdate(packet, flow, direction)
             : classifier.onFlowMeasured(packet, flow, direction);
         if (hasEnough === true) this.#wanted[slot] &= ~(1 << i);
+        else if (typeof hasEnough === 'object') refusePromise(hasEnough);
       }
     } catch (cause) {
       throw classifierFailed(this.#classifiers[i], method, flow, cause);
@@ -170,8 +171,9 @@ export class Labeller implements FlowObserver {
         flows.set(slot, i, value);
       }
     } catch (cause) {
-      throw metricFailed(names[i], flow, `threw ${String(cause)}`, cause);
+      throw metricFailed(names[i], flow, `threw ${thrownText(cause)}`, cause);
     }
+    if (i < end && isThenable(value)) forget(value);
     if (i < end) throw metricFailed(names[i], flow, `returned ${nameOf(value)}; ${TAKES}`);
   }
 
@@ -271,6 +273,18 @@ export class Labeller implements FlowObserver {
 
 const TAKES = 'it must return its new value: a number, text, true, false, null, or a list or plain object of them';
 
+/** What goes on after the call would see another packet, and nobody would hear of its failure. */
+function refusePromise(answer: unknown): void {
+  if (!isThenable(answer)) return;
+  forget(answer);
+  throw new TypeError('it returned a promise, as onStart, onBatch, onFlowTerminate and onExit alone may');
+}
+
+/** Its rejection has no reader, which would end the process. */
+function forget(promise: PromiseLike<unknown>): void {
+  Promise.resolve(promise).catch(() => {});
+}
+
 function overrides(classifier: NFStreamClassifier, method: ClassifierMethod): boolean {
   return classifier[method] !== NFStreamClassifier.prototype[method];
 }
@@ -286,5 +300,5 @@ function isMetricValue(value: unknown): boolean {
 /** `undefined`, `NaN`, `a Promise` */
 function nameOf(value: unknown): string {
   if (typeof value === 'object' && value !== null) return `a ${value.constructor?.name ?? 'object'}`;
-  return typeof value === 'function' || typeof value === 'symbol' ? `a ${typeof value}` : String(value);
+  return value === undefined || typeof value === 'number' ? String(value) : `a ${typeof value}`;
 }

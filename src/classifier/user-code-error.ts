@@ -20,7 +20,9 @@ export function classifierFailed(
     if (!MISTAKES.has(cause.code)) return cause;
     return new NfstreamError(cause.code, `${who} in ${method}: ${cause.message}${where}`, { cause });
   }
-  return new NfstreamError('USER_CLASSIFIER_FAILED', `${who} threw in ${method}: ${String(cause)}${where}`, { cause });
+  return new NfstreamError('USER_CLASSIFIER_FAILED', `${who} threw in ${method}: ${thrownText(cause)}${where}`, {
+    cause,
+  });
 }
 
 export function metricFailed(name: string, flow: Flow, what: string, cause?: unknown): NfstreamError {
@@ -30,6 +32,15 @@ export function metricFailed(name: string, flow: Flow, what: string, cause?: unk
     return new NfstreamError(cause.code, `${who}: ${cause.message}${where}`, { cause });
   }
   return new NfstreamError('USER_METRIC_FAILED', `${who} ${what}${where}`, { cause });
+}
+
+/** What was thrown, in one text: not everything that can be thrown can be turned into one. */
+export function thrownText(cause: unknown): string {
+  try {
+    return String(cause);
+  } catch {
+    return 'a value that has no text';
+  }
 }
 
 /** How a flow is called in an error. */

@@ -123,6 +123,32 @@ describe('classifiers', () => {
     },
   );
 
+  it.each(['onFlowInit', 'onFlowUpdate', 'onFlowMeasured'] as const)(
+    'may not return a promise from %s, which nobody would wait for',
+    async (method) => {
+      class Eager extends NFStreamClassifier {}
+      Object.assign(Eager.prototype, { [method]: () => Promise.reject(new Error('later')) });
+      const run = () => label([packet(1)], [new Eager('eager')]);
+      await expect(run()).rejects.toThrow(expect.objectContaining({ code: 'USER_CLASSIFIER_FAILED' }));
+      await expect(run()).rejects.toThrow(
+        `the classifier "eager" threw in ${method}: TypeError: it returned a promise`,
+      );
+    },
+  );
+
+  it('may throw what has no text', async () => {
+    class Odd extends NFStreamClassifier {
+      override onFlowInit() {
+        throw Object.create(null);
+      }
+    }
+    await expect(label([packet(1)], [new Odd('odd')])).rejects.toThrow('threw in onFlowInit: a value that has no text');
+    const thrower = () => {
+      throw Object.create(null);
+    };
+    await expect(label([packet(1)], [], { thrower })).rejects.toThrow('"thrower" threw a value that has no text');
+  });
+
   it('may not set a reason of the meter, or write a column', async () => {
     class Meddler extends NFStreamClassifier {
       override onFlowUpdate(_p: Packet, flow: Flow) {
@@ -172,12 +198,23 @@ describe('metrics', () => {
     ['a Uint8Array', (packet: Packet) => packet.payload],
     ['a Map', () => new Map()],
     ['a function', () => () => 1],
-    ['5', () => 5n],
+    ['a bigint', () => 5n],
   ])('that return %s stop the run with their name and the flow', async (what, metric) => {
     const run = () => label([packet(1)], [], { broken: metric as unknown as UserMetric });
     await expect(run()).rejects.toThrow(`the metric "broken" returned ${what}`);
     await expect(run()).rejects.toThrow('0.0.0.1:0 -> 0.0.0.9:0');
     await expect(run()).rejects.toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
+  });
+
+  it('that are promises by mistake leave no rejection behind', async () => {
+    const unhandled: unknown[] = [];
+    const listener = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', listener);
+    const wrong = (() => Promise.reject(new Error('later'))) as unknown as UserMetric;
+    await expect(label([packet(1)], [], { wrong })).rejects.toThrow('"wrong" returned a Promise');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('unhandledRejection', listener);
+    expect(unhandled).toEqual([]);
   });
 
   it('may be numbers, texts, booleans, null, lists and plain objects', async () => {

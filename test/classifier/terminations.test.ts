@@ -57,7 +57,8 @@ describe('a promise of onFlowTerminate', () => {
           expect(slow.most).toBeLessThanOrEqual(concurrency);
         },
       ),
-      { numRuns: 25 },
+      // The last flows settled just when nobody looked.
+      { numRuns: 25, examples: [[[0, 1], 1, 0.05]] },
     );
   });
 
@@ -142,6 +143,37 @@ describe('a promise of onFlowTerminate', () => {
     expect(numbers).toEqual(Array.from({ length: numbering.ended }, (_, i) => i + 1).filter((n) => n !== 13));
     expect(counter.ended).toBe(counter.started);
     expect(broken).toMatchObject({ asked: counter.started, out: 0, exits: 1 });
+  });
+
+  it('that rejects with what has no text ends the run like any other', async () => {
+    class Odd extends NFStreamClassifier {
+      override onFlowTerminate() {
+        return Promise.reject(Object.create(null));
+      }
+    }
+    const counter = new Counter('counter');
+    const { error } = await failure(plain({ userClassifiers: [new Odd('odd'), counter] }));
+    expect(error.message).toContain('the classifier "odd" threw in onFlowTerminate: a value that has no text');
+    expect(counter).toMatchObject({ ended: counter.started, exits: 1 });
+  });
+
+  it('sees its own flow to the end, also where that is dropped and its place is taken', async () => {
+    const text = (flow: Flow) => JSON.stringify({ ...flow.toJSON(), metrics: undefined });
+    const before: string[] = [];
+    const after: string[] = [];
+    class Patient extends NFStreamClassifier {
+      override readonly concurrency = 1;
+      override async onFlowTerminate(flow: Flow) {
+        const nth = before.push(text(flow)) - 1;
+        await turn();
+        after[nth] = text(flow);
+      }
+    }
+    const streamer = plain({ userClassifiers: new Patient('patient'), capacity: 2 });
+    await collect(streamer);
+    expect(streamer.stats.flows_evicted).toBeGreaterThan(50);
+    expect(after).toEqual(before);
+    expect(new Set(before).size).toBe(before.length);
   });
 
   it('comes out while the source waits for more', async () => {
