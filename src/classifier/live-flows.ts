@@ -5,6 +5,7 @@
 //
 // The cursor makes no object for a live flow. Objects that live as long as flows do cost most of all that metrics cost:
 // the collector copies them, and each is a cache line or two more that a packet waits for. bench/user-code.mjs.
+import { inspect } from 'node:util';
 import { Flow } from '../flow/flow.ts';
 import { RecordStore } from '../flow/record.ts';
 import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
@@ -133,10 +134,12 @@ export class FlowCursor implements LiveFlows {
   set(slot: number, i: number, value: MetricValue): void {
     const at = slot * this.#width + 1 + i;
     if (typeof value === 'number') this.#values[at] = value;
-    else {
-      this.#values[at] = Number.NaN;
-      this.#others[at] = value;
-    }
+    else this.#setOther(at, value);
+  }
+
+  #setOther(at: number, value: MetricValue): void {
+    this.#values[at] = Number.NaN;
+    this.#others[at] = value;
   }
 
   touch(slot: number): number {
@@ -144,12 +147,8 @@ export class FlowCursor implements LiveFlows {
   }
 
   end(slot: number): Flow {
-    const metrics: FlowMetrics = { ...this.#zeros };
-    for (let i = 0; i < this.#names.length; i++) metrics[this.#names[i]] = this.#valueOf(slot, i);
-    if (this.#extras.size > 0) {
-      Object.assign(metrics, this.#extras.get(slot));
-      this.#extras.delete(slot);
-    }
+    const metrics = this.#metricsOf(slot);
+    if (this.#extras.size > 0) this.#extras.delete(slot);
     if (this.#others.length > 0) this.#forgetOthers(slot);
     if (this.#scratch.length > 0) this.#scratch[slot] = undefined;
     return new Flow(this.#store, slot, metrics);
@@ -158,6 +157,14 @@ export class FlowCursor implements LiveFlows {
   /** Without classifiers nobody asks for the end of flows whose records go nowhere. */
   slots(): number[] {
     return [];
+  }
+
+  /** A copy. */
+  #metricsOf(slot: number): FlowMetrics {
+    const metrics: FlowMetrics = { ...this.#zeros };
+    for (let i = 0; i < this.#names.length; i++) metrics[this.#names[i]] = this.#valueOf(slot, i);
+    if (this.#extras.size > 0) Object.assign(metrics, this.#extras.get(slot));
+    return metrics;
   }
 
   #valueOf(slot: number, i: number): MetricValue {
@@ -173,21 +180,33 @@ export class FlowCursor implements LiveFlows {
 
   /** `flow.metrics` of the flow that the cursor is at. Extras can be read and set, but are not listed before the end. */
   #view(): FlowMetrics {
-    const extras = new Proxy<FlowMetrics>(Object.create(null) as FlowMetrics, {
-      get: (_, name) => (typeof name === 'string' ? this.#extras.get(this.#slot)?.[name] : undefined) as MetricValue,
-      set: (_, name, value: MetricValue) => {
-        const own = this.#extras.get(this.#slot) ?? {};
-        own[String(name)] = value;
-        this.#extras.set(this.#slot, own);
-        return true;
+    const ownOf = (name: PropertyKey) => {
+      const own = this.#extras.get(this.#slot);
+      return own !== undefined && Object.hasOwn(own, name) ? own : undefined;
+    };
+    const extras = new Proxy<FlowMetrics>(
+      {},
+      {
+        get: (target, name) =>
+          name === inspect.custom ? () => this.#metricsOf(this.#slot) : Reflect.get(ownOf(name) ?? target, name),
+        has: (target, name) => Reflect.has(ownOf(name) ?? target, name),
+        set: (_, name, value: MetricValue) => {
+          const own = this.#extras.get(this.#slot) ?? {};
+          own[String(name)] = value;
+          this.#extras.set(this.#slot, own);
+          return true;
+        },
       },
-    });
+    );
     const view = Object.create(extras) as FlowMetrics;
     for (const [i, name] of this.#names.entries()) {
       Object.defineProperty(view, name, {
         enumerable: true,
         get: () => this.#valueOf(this.#slot, i),
-        set: (value: MetricValue) => this.set(this.#slot, i, value),
+        set: (value: MetricValue) => {
+          if (Number.isNaN(value)) this.#setOther(this.#slot * this.#width + 1 + i, value);
+          else this.set(this.#slot, i, value);
+        },
       });
     }
     return view;
@@ -205,6 +224,11 @@ class MovingFlow extends Flow {
 
   override get classifiers(): Scratch {
     return this.#scratchSpace();
+  }
+
+  /** Refused as any Flow refuses it, by the setter that the getter above hides. */
+  override set classifiers(value: Scratch) {
+    Reflect.set(Flow.prototype, 'classifiers', value);
   }
 }
 

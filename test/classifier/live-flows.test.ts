@@ -1,7 +1,9 @@
 // Metrics alone run on a moving view and columns, beside classifiers on an object for each flow: nobody may notice.
 import { existsSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { NFStreamClassifier } from '../../src/classifier/classifier.ts';
+import type { MetricValue } from '../../src/flow/schema.ts';
 import { communityId } from '../../src/metric/community-id.ts';
 import { ja4 } from '../../src/metric/ja4.ts';
 import { metric, type UserMetric } from '../../src/metric/metric.ts';
@@ -10,6 +12,14 @@ import { tcpRetransmissions } from '../../src/metric/tcp-retransmissions.ts';
 import { collect, DEMO, failure, plain } from '../streams.ts';
 
 class Nothing extends NFStreamClassifier {}
+
+function attempt(work: () => unknown): string {
+  try {
+    return `${work()}`;
+  } catch (error) {
+    return String(error);
+  }
+}
 
 const metrics = (): Record<string, UserMetric> => ({
   big: (packet, flow) => flow.metrics.big + (packet.length > 666 ? 1 : 0),
@@ -63,6 +73,45 @@ describe('metrics without classifiers', () => {
     for await (const flow of plain({ userMetrics: metrics(), inactiveTimeout: 0.01 })) flows.push(flow);
     const records = flows.map((flow) => flow.toJSON());
     expect(records).toEqual(await collect(plain({ userMetrics: metrics(), inactiveTimeout: 0.01 })));
+  });
+
+  it.each<[string, UserMetric<MetricValue>]>([
+    [
+      'ask whether a value is there',
+      (packet, flow) => {
+        if (!('first' in flow.metrics)) flow.metrics.first = packet.length;
+        return Object.hasOwn(flow.metrics, 'value') && Object.hasOwn(flow.metrics, 'value') ? 1 : 2;
+      },
+    ],
+    [
+      'print their values',
+      metric<MetricValue>((_, flow) => {
+        flow.metrics.extra = flow.src_to_dst_pkts;
+        return inspect(flow).replace(/ +/g, ' ');
+      }),
+    ],
+    [
+      "set another's value to NaN",
+      metric<MetricValue>((packet, flow) => {
+        const { before } = flow.metrics;
+        flow.metrics.before = Number.NaN;
+        return `${before} ${flow.metrics.before} ${packet.length}`;
+      }),
+    ],
+    [
+      'replace scratch space, or metrics, as a whole',
+      metric<string>((_, flow) => {
+        return ['classifiers', 'metrics', 'src_port'].map((name) => attempt(() => Reflect.set(flow, name, {}))).join();
+      }),
+    ],
+  ])('may %s', async (_, value) => {
+    const userMetrics = {
+      before: metric<number | string>((packet) => (packet.length % 2 === 0 ? 'even' : 5)),
+      value,
+    };
+    const alone = await collect(plain({ userMetrics }));
+    expect(alone).toEqual(await collect(plain({ userMetrics, userClassifiers: new Nothing() })));
+    expect(alone.some(({ metrics }) => /Setter/.test(String(metrics.value)))).toBe(false);
   });
 
   it('name the flow when they fail', async () => {
