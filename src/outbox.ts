@@ -69,7 +69,7 @@ export class Outbox {
     yield* this.takeReady();
     // Flows can settle between the end of `yield*` and the next line: what waits then is still to be taken.
     while (this.#labeller?.oldestUnsettled !== undefined || !this.isEmpty) {
-      await this.#labeller.oldestUnsettled;
+      await this.#labeller?.oldestUnsettled;
       yield* this.takeReady();
     }
   }
