@@ -8,9 +8,10 @@ import type { PacketBatch } from '../source/source.ts';
 import type { NFStreamClassifier } from './classifier.ts';
 import { Packet } from './packet.ts';
 
-/** How deep, and at how many values, a look goes. */
+/** How deep, at how many objects, and at how many entries of each a look goes: it is taken after every call. */
 const MAX_DEPTH = 5;
-const MAX_VALUES = 10_000;
+const MAX_OBJECTS = 10_000;
+const MAX_ENTRIES = 1000;
 
 const ADVICE = 'they are valid during the call only: keep a copy, as packet.payload.slice() makes one';
 
@@ -63,11 +64,13 @@ export class PacketGuard {
   }
 
   #search(path: string, value: unknown, depth: number, seen: Set<unknown>): string | undefined {
-    if (typeof value !== 'object' || value === null || seen.has(value) || seen.size >= MAX_VALUES) return undefined;
+    if (typeof value !== 'object' || value === null || seen.has(value) || seen.size >= MAX_OBJECTS) return undefined;
     if (value === this.#packet || this.#isLent(value)) return path;
     seen.add(value);
     if (depth === 0 || ArrayBuffer.isView(value)) return undefined;
+    let entries = 0;
     for (const [name, inner] of entriesOf(value)) {
+      if (++entries > MAX_ENTRIES) break;
       const found = this.#search(`${path}.${name}`, inner, depth - 1, seen);
       if (found !== undefined) return found;
     }
@@ -76,7 +79,8 @@ export class PacketGuard {
 
   #isLent(value: object): boolean {
     const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-    return this.#lent.some((bytes) => bytes.buffer === buffer);
+    // The batch's own buffer is what `packet.bytes` gives.
+    return buffer === this.#batch.bytes.buffer || this.#lent.some((bytes) => bytes.buffer === buffer);
   }
 
   /** Takes everything back. */
@@ -91,8 +95,16 @@ export class PacketGuard {
   }
 }
 
-function entriesOf(value: object): Iterable<[unknown, unknown]> {
-  if (value instanceof Map) return value.entries();
-  if (value instanceof Set) return [...value].entries();
-  return Object.entries(value);
+/** One after the other: few of a long list are looked at. What a getter gives is made for us, not kept. */
+function* entriesOf(value: object): Generator<[unknown, unknown]> {
+  let i = 0;
+  if (value instanceof Map) yield* value.entries();
+  else if (value instanceof Set) for (const inner of value) yield [i++, inner];
+  else if (Array.isArray(value)) yield* value.entries();
+  else {
+    for (const name in value) {
+      const property = Object.getOwnPropertyDescriptor(value, name);
+      if (property !== undefined && 'value' in property) yield [name, property.value];
+    }
+  }
 }

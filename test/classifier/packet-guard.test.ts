@@ -38,6 +38,12 @@ describe('debug', () => {
       },
     ],
     [
+      'flow.classifiers.keeper.view',
+      (_, packet, flow) => {
+        flow.classifiers.keeper.view = packet.bytes.subarray(packet.payloadAt, packet.ipEnd);
+      },
+    ],
+    [
       'this.last',
       (keeper, packet) => {
         keeper.last = packet;
@@ -73,6 +79,28 @@ describe('debug', () => {
     );
     expect(error.code).toBe('PACKET_KEPT');
     expect(error.message).toContain('the classifier "keeper" in onFlowUpdate: ');
+  });
+
+  it("looks at the begin of a long table only, and at no getter's value", async () => {
+    let reads = 0;
+    const table = new Proxy(new Array<number>(20_000).fill(1), {
+      get(target, name, receiver) {
+        reads++;
+        return Reflect.get(target, name, receiver);
+      },
+    });
+    const holder = {
+      get broken() {
+        throw new Error('asked');
+      },
+      table,
+    };
+    const streamer = keep((keeper) => {
+      keeper.last = holder;
+    });
+    await collect(streamer);
+    expect(reads).toBeGreaterThan(streamer.stats.packets_read);
+    expect(reads / streamer.stats.packets_read).toBeLessThan(5000);
   });
 
   it('names the metric that keeps a packet', async () => {
