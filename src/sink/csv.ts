@@ -9,6 +9,7 @@
 import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import { CLASSIC } from '../flow/schema.ts';
+import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
 import type { Sink } from './sink.ts';
 
@@ -76,19 +77,19 @@ export class CsvSink implements Sink {
       }
     }
     const { metrics } = flow;
-    for (const name of this.#metrics) line += `${metricCell(metrics[name])},`;
-    if (this.#hasOtherMetrics) line += `${this.#otherMetrics(metrics)},`;
+    for (const name of this.#metrics) line += `${metricCell(metrics[name], flow)},`;
+    if (this.#hasOtherMetrics) line += `${this.#otherMetrics(flow)},`;
     return `${line.slice(0, -1)}\n`;
   }
 
-  #otherMetrics(metrics: Flow['metrics']): string {
-    const others = Object.entries(metrics).filter(([name]) => !this.#own.has(name));
-    return textCell(JSON.stringify(Object.fromEntries(others)));
+  #otherMetrics(flow: Flow): string {
+    const others = Object.entries(flow.metrics).filter(([name]) => !this.#own.has(name));
+    return textCell(jsonText(Object.fromEntries(others), flow) as string);
   }
 }
 
 /** A list becomes its JSON text; NaN and the infinities are null, as in JSON. */
-function metricCell(value: unknown): string {
+function metricCell(value: unknown, flow: Flow): string {
   switch (typeof value) {
     case 'string':
       return textCell(value);
@@ -97,7 +98,7 @@ function metricCell(value: unknown): string {
     case 'boolean':
       return String(value);
     default:
-      return value === null || value === undefined ? '' : textCell(JSON.stringify(value) ?? '');
+      return value === null || value === undefined ? '' : textCell(jsonText(value, flow) ?? '');
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import { CLASSIC } from '../flow/schema.ts';
+import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
 import type { Sink } from './sink.ts';
 
@@ -53,7 +54,7 @@ function jsonLine(flow: Flow): string {
         break;
       }
       default:
-        line += JSON.stringify(flow[column.name]);
+        line += jsonText(flow[column.name], flow);
     }
   }
   return `${line}}\n`;

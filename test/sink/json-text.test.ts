@@ -1,0 +1,27 @@
+// What user code leaves in metrics and JSON can't hold: an error that names it, in both formats.
+import { describe, expect, it } from 'vitest';
+import type { MetricValue } from '../../src/flow/schema.ts';
+import { CsvSink } from '../../src/sink/csv.ts';
+import { JsonLinesSink } from '../../src/sink/json-lines.ts';
+import { batchOf, TextOutput } from './flows.ts';
+
+const circle: Record<string, unknown> = {};
+circle.again = circle;
+
+describe.each([
+  ['JSON Lines', () => new JsonLinesSink(new TextOutput())],
+  ['CSV, a column of its own', () => new CsvSink(new TextOutput(), { metrics: ['fine', 'odd'] })],
+  ['CSV, in the last column', () => new CsvSink(new TextOutput(), { hasOtherMetrics: true })],
+])('%s', (_, sink) => {
+  it.each<[string, unknown]>([
+    ['a circle', circle],
+    ['a bigint', [1n]],
+  ])('names the metric that holds %s, and the flow', (_what, odd) => {
+    const metrics = { fine: 1, odd: odd as MetricValue };
+    const write = () => sink().write(batchOf({ metrics }));
+    expect(write).toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
+    expect(write).toThrow(
+      /the metric "odd" but received what is no JSON: [^\n]*, for the flow 10\.0\.0\.1:40000 -> [^\n]*$/,
+    );
+  });
+});
