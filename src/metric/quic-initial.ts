@@ -4,8 +4,9 @@
 //   | token length (varint) | token | length (varint) | packet number (1-4) | payload, ending in a tag (16) |
 //                                                       └─ protected: mask by AES-ECB of 16 payload bytes
 //
-// Specification: RFC 9000 section 17.2; RFC 9001 sections 5.2 to 5.4; RFC 9369 (version 2); the drafts 23 to 32 differ
-// in the salt alone. Handshake and 0-RTT packets are measured, to get past them, not opened. Any bytes give an answer.
+// Specification: RFC 9000 section 17.2; RFC 9001 sections 5.2 to 5.4; RFC 9369 (version 2). The drafts 23 to 34 and
+// Meta's own versions (mvfst, draft 27 by another number) differ in the salt alone; Google's own do more. Handshake and
+// 0-RTT packets are measured, to get past them, not opened. Any bytes give an answer.
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 
 /** Where an Initial packet's parts lie in the datagram's bytes; one of another type has `isInitial` false. */
@@ -47,6 +48,10 @@ const VERSION_2 = 0x6b33_43cf;
 const DRAFT_23 = 0xff00_0017;
 const DRAFT_29 = 0xff00_001d;
 const DRAFT_32 = 0xff00_0020;
+const DRAFT_34 = 0xff00_0022;
+/** What Facebook's and Instagram's apps spoke before version 1. */
+const MVFST_27 = 0xface_b002;
+const MVFST_EXPERIMENTAL = 0xface_b00e;
 
 const KEYS_1 = versionKeys('38762cf7f55934b34d179ae6a4c80cadccbb7f0a', 'quic', 0);
 const KEYS_2 = versionKeys('0dede3def700a6db819381be6e269dcbf9bd2ed9', 'quicv2', 1);
@@ -60,8 +65,11 @@ function versionKeys(salt: string, label: string, initialType: number): VersionK
 function keysOf(version: number): VersionKeys | null {
   if (version === VERSION_1) return KEYS_1;
   if (version === VERSION_2) return KEYS_2;
-  if (version >= DRAFT_29 && version <= DRAFT_32) return KEYS_DRAFT_29;
-  return version >= DRAFT_23 && version < DRAFT_29 ? KEYS_DRAFT_23 : null;
+  if (version >= DRAFT_23 && version <= DRAFT_34) {
+    if (version > DRAFT_32) return KEYS_1;
+    return version >= DRAFT_29 ? KEYS_DRAFT_29 : KEYS_DRAFT_23;
+  }
+  return version === MVFST_27 || version === MVFST_EXPERIMENTAL ? KEYS_DRAFT_23 : null;
 }
 
 /** The long header of the packet at `at`, or null if it is none of a version that is known here, or cut. */

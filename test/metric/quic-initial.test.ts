@@ -57,11 +57,11 @@ function protect(header: Bytes, frames: Bytes, keys = KEYS): Bytes {
   return sealed;
 }
 
-/** An Initial packet of version 1 with a packet number of one byte. */
-function initial(frames: Bytes, number = 0, keys = KEYS, destination = DESTINATION): Bytes {
+/** An Initial packet with a packet number of one byte. */
+function initial(frames: Bytes, number = 0, keys = KEYS, destination = DESTINATION, version = 1): Bytes {
   const size = 1 + frames.length + 16;
   const ids = concat(u8(destination.length), destination, u8(0));
-  return protect(concat(u8(0xc0), u32(1), ids, u8(0), u16(0x4000 | size), u8(number)), frames, keys);
+  return protect(concat(u8(0xc0), u32(version), ids, u8(0), u16(0x4000 | size), u8(number)), frames, keys);
 }
 
 const crypto = (message: Bytes, from: number, to: number) => {
@@ -125,6 +125,15 @@ describe('QUIC Initial packets', () => {
     expect(await ja4Of(packets.slice(0, 2))).toBe(null);
   });
 
+  it("opens drafts 33 and 34, which have version 1's salt, and no version whose salt is unknown", async () => {
+    const ofVersion = (version: number) =>
+      ja4Of([initial(crypto(MESSAGE, 0, MESSAGE.length), 0, KEYS, DESTINATION, version)]);
+    for (const version of [0xff000021, 0xff000022]) expect(await ofVersion(version)).toMatch(/^q13d0205h3_/);
+    for (const version of [0xff000020, 0xff000023, 0xff000016, 0xfaceb002, 0x1a2a3a4a, 0]) {
+      expect(await ofVersion(version)).toBe(null);
+    }
+  });
+
   it('takes new keys after a Retry', async () => {
     const first = initial(crypto(MESSAGE, 0, 40));
     const destination = hex('0102030405');
@@ -163,6 +172,8 @@ const CURATED = [
   'nfstream/quic-27.pcap',
   'nfstream/quic-29.pcap',
   'nfstream/quic_0RTT.pcap',
+  'nfstream/quic-mvfst-27.pcapng',
+  'nfstream/quic-mvfst-exp.pcap',
   'nfstream/quic_frags_ch_in_multiple_packets.pcapng',
   'nfstream/quic_frags_ch_out_of_order_same_packet_craziness.pcapng',
   'nfstream/doq_adguard.pcapng',
