@@ -4,10 +4,12 @@
 //
 // Specification: RFC 8446 section 5.1 (records), RFC 9293 section 3.4 (sequence numbers). The message may lie in several
 // records and segments, out of order and repeated. It may begin after an exchange in clear text (STARTTLS, a proxy's
-// CONNECT), but at the beginning of a segment. Either side may be the client. Bounded in bytes and in packets.
+// CONNECT), but at the beginning of a segment, or behind the header that load balancers put before a connection's first
+// bytes (HAProxy's PROXY protocol, proxy-header.ts). Either side may be the client. Bounded in bytes and in packets.
 import type { Direction } from '../classifier/classifier.ts';
 import type { Packet } from '../classifier/packet.ts';
 import { ByteAssembly } from './byte-assembly.ts';
+import { proxyHeaderBytes } from './proxy-header.ts';
 import { type ClientHello, decodeClientHello, HANDSHAKE_CLIENT_HELLO } from './tls-client-hello.ts';
 
 /** What a search has found so far: `undefined` while it goes on, `null` when it is given up. */
@@ -59,9 +61,17 @@ export class TlsSearch implements ClientHelloSearch {
       stream.next = seq;
       stream.assembly = null;
     }
-    const size = packet.payloadSize;
+    let size = packet.payloadSize;
     if (size === 0) return undefined;
-    const found = searchSegment(stream, seq, size, packet.bytes, packet.payloadAt, packet.ipEnd);
+    let at = packet.payloadAt;
+    const skipped = proxyHeaderBytes(packet.bytes, at, packet.ipEnd);
+    if (skipped > 0 && skipped < size && at + skipped < packet.ipEnd) {
+      if (stream.next === seq && stream.assembly === null) stream.next = (seq + skipped) | 0;
+      at += skipped;
+      size -= skipped;
+      seq = (seq + skipped) | 0;
+    }
+    const found = searchSegment(stream, seq, size, packet.bytes, at, packet.ipEnd);
     if (found !== undefined) return found;
     return --this.#packetsLeft > 0 ? undefined : null;
   }

@@ -56,8 +56,14 @@ const WITHOUT: Ja4State = { fingerprint: null, search: null };
  * TLS over TCP (`t`), DTLS (`d`) and QUIC (`q`) over UDP. `null` until the ClientHello is complete, and for flows that
  * have none. Segments out of order and repeated are put in place, records and fragments joined.
  *
- * It is looked for in the first 64 packets with a payload, either way (so after STARTTLS, too), up to 16 KB. After
- * that a packet costs one look-up in the flow's scratch space. Hashed once a flow.
+ * It is looked for in the first 64 packets with a payload, either way, up to 16 KB. After that a packet costs one
+ * look-up in the flow's scratch space. Hashed once a flow.
+ *
+ * Over TCP it has to begin a segment, so it is found after STARTTLS or a proxy's CONNECT; right behind a header of the
+ * PROXY protocol (versions 1 and 2), too. QUIC is read in versions 1 and 2, drafts 23 to 34 and Meta's versions of it.
+ *
+ * DIFFERS: tshark also looks into protocols that carry TLS in frames of their own (OpenVPN, RDP over UDP) and into
+ * Google's QUIC T051; here those are `null`. tshark finds TLS on ports that it doesn't expect it on only sometimes.
  */
 export function ja4(): UserMetric<string | null> {
   const states = new FlowScratch<Ja4State>('ja4');

@@ -183,6 +183,34 @@ describe('ja4, over TCP', () => {
     ]);
   });
 
+  it("finds it behind a load balancer's header, in one segment or after it", async () => {
+    const text = Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.7 50000 443\r\n');
+    // HAProxy, doc/proxy-protocol.txt, section 2.2: IPv4 over TCP, 12 bytes of addresses and ports.
+    const binary = hex('0d0a0d0a000d0a515549540a 21 11 000c c0000201 c6336407 c350 01bb');
+    for (const header of [text, binary]) {
+      const joined = concat(header, stream);
+      expect(await ja4Of(capture([segment({ seq: 1, data: joined })]))).toEqual([EXAMPLE_JA4]);
+      // Cut within the ClientHello: out of order and repeated, after a SYN. Cut after the header, and within.
+      const cut = header.length + 90;
+      const packets = [
+        segment({ seq: 0, flags: 2 }),
+        segment({ seq: 1, data: joined.subarray(0, cut) }),
+        segment({ seq: 31 + cut, data: joined.subarray(cut + 30) }),
+        segment({ seq: 1, data: joined.subarray(0, cut) }),
+        segment({ seq: 1 + cut, data: joined.subarray(cut, cut + 30) }),
+      ];
+      expect(await ja4Of(capture(packets))).toEqual([EXAMPLE_JA4]);
+      const alone = [segment({ seq: 1, data: header }), segment({ seq: 1 + header.length, data: stream })];
+      expect(await ja4Of(capture(alone))).toEqual([EXAMPLE_JA4]);
+      for (let length = 0; length < header.length; length++) {
+        const part = concat(header.subarray(0, length), stream);
+        expect(await ja4Of(capture([segment({ seq: 1, data: part })]))).toEqual([length === 0 ? EXAMPLE_JA4 : null]);
+      }
+    }
+    const other = concat(text.subarray(0, -1), stream, Buffer.from('\r\n'));
+    expect(await ja4Of(capture([segment({ seq: 1, data: other })]))).toEqual([null]);
+  });
+
   it('finds it after a hole that is never filled', async () => {
     const packets = [
       segment({ seq: 0, flags: 2 }),
@@ -305,6 +333,7 @@ const CURATED = [
   'ndpi/dtls_old_version.pcapng',
   'ndpi/stun_dtls_rtp.pcapng',
   'ndpi/http_connect.pcap',
+  'ndpi/haproxy.pcap',
   'ndpi/pgsql2.pcapng',
   'ndpi/tls_ech.pcapng',
   'ndpi/tls_2_reasms.pcapng',
