@@ -53,7 +53,8 @@ const NONE = -1;
  *
  * DIFFERS: tshark (4.0) takes the first segment with ACK, from whichever side, for the end of the handshake: a refusal
  * (RST, ACK) or a stray ACK of the server give it an initial_rtt. Here the ACK is the client's and no reset. tshark also
- * passes over an ACK of the very same time stamp as the SYN's; here that is 0.
+ * passes over an ACK of the very same time stamp as the SYN's; here that is 0. It shows none where the SYN's time is 0
+ * (1970), and takes copies of a connection in two VLANs or tunnels for one stream, which has one value.
  *
  * Cost: a look into the flow's scratch space for each TCP packet, 50 ns; a live flow that had a SYN holds 0.1 KB.
  *
