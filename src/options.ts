@@ -146,7 +146,7 @@ function signal(value: unknown): AbortSignal | undefined {
 function metrics(value: unknown, hasNdpi: boolean): Readonly<Record<string, UserMetric>> {
   if (value === undefined) return {};
   const expected = 'an object of functions by metric name';
-  if (value === null || typeof value !== 'object' || Array.isArray(value))
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Map)
     throw invalid('userMetrics', expected, value);
   for (const [name, metric] of Object.entries(value)) {
     if (typeof metric !== 'function') throw invalid(`userMetrics.${name}`, 'a function', metric);

@@ -61,6 +61,7 @@ describe('options', () => {
     [{ signal: {} }, 'signal'],
     [{ handleSigint: null }, 'handleSigint'],
     [{ userMetrics: [] }, 'userMetrics'],
+    [{ userMetrics: new Map([['size', () => 0]]) }, 'userMetrics'],
     [{ userMetrics: { size: 7 } }, 'userMetrics.size'],
     [{ userMetrics: { ip_src: () => 0 } }, 'userMetrics.ip_src'],
     [{ userMetrics: { application_name: () => 0 } }, 'userMetrics.application_name has the name of a finding of nDPI'],

@@ -1,4 +1,5 @@
 // What went wrong while a plugin was loaded, as one line: the file, what happened, and where in whose source.
+import { thrownText as textOfThrown } from '../classifier/user-code-error.ts';
 import { NfstreamError } from '../errors.ts';
 
 /** jiti's report of a file that does not parse: a kind, a message and a place; lines from 1, columns from 0. */
@@ -42,7 +43,8 @@ function whatHappened(cause: unknown): string {
 
 /** What user code threw, and where. */
 export function thrownText(cause: unknown): string {
-  return cause instanceof Error ? `${String(cause)}${placeOf(cause)}` : String(cause);
+  const text = textOfThrown(cause);
+  return cause instanceof Error ? `${text}${placeOf(cause)}` : text;
 }
 
 /** ` (FILE:LINE)` of the innermost frame in user code; '' where there is none. */

@@ -40,8 +40,8 @@ export async function loadPlugins(files: readonly string[]): Promise<UserCode> {
   };
 }
 
-/** What the module exports; `default` is one name among the others where it is an ECMAScript module. */
-async function importPlugin(file: string): Promise<unknown> {
+/** What the module exports, getters read. */
+async function importPlugin(file: string): Promise<Map<string, unknown>> {
   const { filename, source } = await readPlugin(file);
   try {
     const { createJiti } = await import('jiti');
@@ -54,7 +54,7 @@ async function importPlugin(file: string): Promise<unknown> {
     });
     // Not jiti.import: that leaves .mjs and .cjs to Node.js, which finds another nfstream, or none.
     const how = { filename, ext: extname(filename), async: true, forceTranspile: true };
-    return await jiti.evalModule(source, how);
+    return exportsOf(await jiti.evalModule(source, how));
   } catch (error) {
     throw loadFailed(file, error);
   }
@@ -71,8 +71,7 @@ async function readPlugin(file: string): Promise<{ filename: string; source: str
   }
 }
 
-function pluginOf(file: string, module: unknown): Plugin {
-  const exported = exportsOf(module);
+function pluginOf(file: string, exported: ReadonlyMap<string, unknown>): Plugin {
   const values = EXPORTS.map((name) => exported.get(name) ?? exported.get(`default.${name}`));
   const names = [...exported.keys()].sort();
   const slip = names.find(isSlip);

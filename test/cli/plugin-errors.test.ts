@@ -58,6 +58,10 @@ describe('a plugin that does not load', () => {
       '"plugin.ts" threw TypeError: two\\nlines (plugin.ts:3)',
     );
     expect(await refusal('throw "text";')).toBe('"plugin.ts" threw text');
+    expect(await refusal('throw Object.create(null);')).toBe('"plugin.ts" threw a value that has no text');
+    expect(await refusal('export default { get userMetrics() { throw new Error("late"); } };')).toBe(
+      '"plugin.ts" threw Error: late (plugin.ts:1)',
+    );
     expect(await refusal('await Promise.reject(undefined);')).toBe('"plugin.ts" threw undefined');
     expect(await refusal(`import { readFileSync } from 'node:fs';\nreadFileSync('/none');`)).toBe(
       `"plugin.ts" threw Error: ENOENT: no such file or directory, open '/none' (plugin.ts:2)`,
