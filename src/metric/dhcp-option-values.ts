@@ -42,7 +42,8 @@ const MESSAGE_TYPES = [
 const FQDN_FLAG_ENCODED = 0x04;
 const FQDN_NAME_AT = 3;
 
-const decoder = new TextDecoder();
+/** Keeps U+FEFF at the beginning, too: what was sent is shown. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The value of option `code`. See `dhcpOptions` for what it is by code. */
 export function decodeOption(code: number, data: Uint8Array): string | number | number[] | string[] {

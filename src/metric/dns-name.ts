@@ -13,7 +13,8 @@ const POINTER_BITS = 0xc0;
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 
-const decoder = new TextDecoder();
+/** Keeps U+FEFF at the beginning, too: what was sent is shown. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Reads names of one message. */
 export class DnsNameReader {

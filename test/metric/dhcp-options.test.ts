@@ -88,6 +88,10 @@ describe('dhcpOptions', () => {
     expect(await ofOptions(option(77, 'iPXE'))).toMatchObject({ '77': ['iPXE'] });
   });
 
+  it('keeps a byte order mark, which is part of what was sent', async () => {
+    expect(await ofOptions(option(12, hex('efbbbf 70 63')))).toMatchObject({ '12': '\u{feff}pc' });
+  });
+
   it('gives hexadecimal text for what has a wrong length', async () => {
     const value = await ofOptions(
       option(50, hex('c0a801')),

@@ -66,6 +66,9 @@ describe('mdnsNames', () => {
   it('escapes dots and backslashes within labels (RFC 6763 section 4.3), and keeps UTF-8', async () => {
     const answers = [record(name('Luca’s 2.0 \\ Mac', 'local'), A)];
     expect(await namesOf([packet(message({ answers }))])).toEqual(['Luca’s 2\\.0 \\\\ Mac.local']);
+    // A byte order mark is part of the name, not of an encoding.
+    const marked = message({ answers: [record(name('\u{feff}a', 'local'), A), record(name('a', 'local'), A)] });
+    expect(await namesOf([packet(marked)])).toEqual(['\u{feff}a.local', 'a.local']);
   });
 
   it('leaves out what is asked for and already known, but for `questions`, and reads what a probe claims', async () => {
