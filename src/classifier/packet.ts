@@ -119,7 +119,10 @@ export class Packet {
   get hash(): number {
     return hashKey(this.#columns.key, this.#row * KEY_WORDS, 0) >>> 0;
   }
-  /** Length of the IP packet by its header, bytes. */
+  /**
+   * Length of the IP packet by its header, bytes; where that says 0, as hosts that let the network card cut segments
+   * capture it, what the frame has on the wire.
+   */
   get ipSize(): number {
     return this.#columns.ipSize[this.#row];
   }
