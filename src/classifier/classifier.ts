@@ -18,6 +18,8 @@ export interface RunInfo {
  * Extend it, give it a name and override what you need. `flow.classifiers[name]` is scratch space for one flow,
  * `flow.metrics` is what leaves with the record. A packet is valid during the call only.
  *
+ * Only `onStart`, `onBatch`, `onFlowTerminate` and `onExit` may return a promise; from another method it is refused.
+ *
  * Order for one packet: counters, `onFlowUpdate` of each classifier, the user metrics, `onFlowMeasured` of each.
  */
 export abstract class NFStreamClassifier {
