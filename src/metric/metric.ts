@@ -18,7 +18,7 @@ export type UserMetric<Value extends MetricValue = MetricValue> = (
 
 /**
  * Types a metric that is not a number: `sizes: metric<number[]>((packet, flow) => [...(flow.metrics.sizes || []),
- * packet.length])`. Inside, its value so far is a `Value`, or the 0 that it starts at.
+ * packet.length].slice(0, 8))`. Inside, its value so far is a `Value`, or the 0 that it starts at.
  */
 export function metric<Value extends MetricValue>(
   next: (packet: Packet, flow: Flow<Record<string, Value | 0>>, direction: Direction) => Value,
