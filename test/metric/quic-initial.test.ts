@@ -184,7 +184,8 @@ const CURATED = [
 
 describe.skipIf(!HAS_TSHARK)('QUIC Initial packets, as tshark opens them (needs ../shared/captures)', () => {
   const files = captures(CURATED);
-  it.skipIf(files.length === 0).each(files)('%s', async (file) => {
+  // A suite without a single test fails.
+  it.skipIf(files.length === 0).each(files.length === 0 ? ['none there'] : files)('%s', async (file) => {
     const truth = tsharkJa4(file);
     const found = new Map<string, string>();
     for (const { key, value } of await meter(file, ja4())) {
