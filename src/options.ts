@@ -118,7 +118,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
     inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
     userMetrics: metrics(options.userMetrics, options.enableNdpi !== false),
-    userClassifiers: classifiers(options.userClassifiers),
+    userClassifiers: classifiers(options.userClassifiers, options.enableNdpi !== false),
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
     bpfFilter: filter(options.bpfFilter),
@@ -150,21 +150,21 @@ function metrics(value: unknown, hasNdpi: boolean): Readonly<Record<string, User
     throw invalid('userMetrics', expected, value);
   for (const [name, metric] of Object.entries(value)) {
     if (typeof metric !== 'function') throw invalid(`userMetrics.${name}`, 'a function', metric);
-    if (CLASSIC.some((column) => column.name === name)) {
-      throw new NfstreamError('INVALID_OPTION', `userMetrics.${name} has the name of a core column; choose another`);
-    }
-    if (hasNdpi && NDPI_FIELDS.some((field) => field.name === name)) {
-      throw new NfstreamError(
-        'INVALID_OPTION',
-        `userMetrics.${name} has the name of a finding of nDPI; choose another`,
-      );
-    }
+    refuseTaken(`userMetrics.${name}`, name, hasNdpi);
     if (name === '__proto__' || name === '') throw invalid('userMetrics', 'names that a record can hold', name);
   }
   return value as Readonly<Record<string, UserMetric>>;
 }
 
-function classifiers(value: unknown): readonly NFStreamClassifier[] {
+/** Both kinds of user code put values under their names beside the columns and nDPI's findings. */
+function refuseTaken(what: string, name: string, hasNdpi: boolean): void {
+  const isCore = CLASSIC.some((column) => column.name === name);
+  if (!isCore && !(hasNdpi && NDPI_FIELDS.some((field) => field.name === name))) return;
+  const owner = isCore ? 'a core column' : 'a finding of nDPI';
+  throw new NfstreamError('INVALID_OPTION', `${what} has the name of ${owner}; choose another`);
+}
+
+function classifiers(value: unknown, hasNdpi: boolean): readonly NFStreamClassifier[] {
   if (value === undefined) return [];
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   const names = new Set<string>();
@@ -173,8 +173,9 @@ function classifiers(value: unknown): readonly NFStreamClassifier[] {
       throw invalid('userClassifiers', 'an instance of NFStreamClassifier or a list of them', item);
     }
     if (typeof item.name !== 'string' || item.name === '' || item.name === '__proto__') {
-      throw invalid(`the name of a ${item.constructor.name} in userClassifiers`, 'text', item.name);
+      throw invalid(`the name of a ${item.constructor.name || 'class'} in userClassifiers`, 'text', item.name);
     }
+    refuseTaken(`The classifier "${item.name}"`, item.name, hasNdpi);
     if (!Number.isInteger(item.concurrency) || item.concurrency < 1) {
       throw invalid(`concurrency of the classifier "${item.name}"`, 'an integer, 1 or more', item.concurrency);
     }

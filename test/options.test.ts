@@ -67,6 +67,8 @@ describe('options', () => {
     [{ userMetrics: { application_name: () => 0 } }, 'userMetrics.application_name has the name of a finding of nDPI'],
     [{ userMetrics: { ['__proto__']: () => 0 } }, 'userMetrics'],
     [{ debug: 1 }, 'debug'],
+    [{ userClassifiers: new Named('ip_src') }, 'The classifier "ip_src" has the name of a core column'],
+    [{ userClassifiers: new Named('risks') }, 'The classifier "risks" has the name of a finding of nDPI'],
     [{ userClassifiers: new Named('') }, 'the name of a Named in userClassifiers'],
     [{ userClassifiers: new Greedy('g') }, 'concurrency of the classifier "g"'],
     [{ userClassifiers: class extends Named {} }, 'userClassifiers but received a function'],

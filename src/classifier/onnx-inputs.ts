@@ -127,8 +127,10 @@ function checkTrained(model: string, features: readonly string[], trained: reado
     (_, i) => features[i] !== trained[i],
   );
   if (at === -1) return;
-  const name = (names: readonly string[]) => (at < names.length ? `"${names[at]}"` : 'none');
-  throw mismatch(model, `takes ${name(trained)} as feature ${at + 1}, but ${name(features)} is given`);
+  if (at >= trained.length || at >= features.length) {
+    throw mismatch(model, `takes the features ${trained.join(', ')}; given: ${features.join(', ')}`);
+  }
+  throw mismatch(model, `takes "${trained[at]}" as feature ${at + 1}, but "${features[at]}" is given`);
 }
 
 function byName(model: string, inputs: readonly ModelInput[], features: readonly string[]): number[] {

@@ -43,7 +43,7 @@ export async function meter(args: MeterArguments): Promise<number> {
   const { loadPlugins } = await import('./plugin.ts');
   const guard = new PluginGuard(args.plugins);
   try {
-    return await run(args, await Promise.race([loadPlugins(args.plugins), guard.failed]), guard);
+    return await run(args, await Promise.race([loadPlugins(args.plugins, hasNdpi(args)), guard.failed]), guard);
   } finally {
     guard.close();
   }

@@ -29,9 +29,9 @@ const EXPORTS = ['userMetrics', 'userClassifiers'] as const;
  * Loads the plugins one after the other and puts together what they export, in the order given.
  * @throws NfstreamError PLUGIN_FAILED, naming the file.
  */
-export async function loadPlugins(files: readonly string[]): Promise<UserCode> {
+export async function loadPlugins(files: readonly string[], hasNdpi = true): Promise<UserCode> {
   const plugins: Plugin[] = [];
-  for (const file of files) plugins.push(pluginOf(file, await importPlugin(file)));
+  for (const file of files) plugins.push(pluginOf(file, await importPlugin(file), hasNdpi));
   refuseClashes('metric', plugins, ({ userMetrics }) => Object.keys(userMetrics));
   refuseClashes('classifier', plugins, ({ userClassifiers }) => userClassifiers.map(({ name }) => name));
   return {
@@ -71,7 +71,7 @@ async function readPlugin(file: string): Promise<{ filename: string; source: str
   }
 }
 
-function pluginOf(file: string, exported: ReadonlyMap<string, unknown>): Plugin {
+function pluginOf(file: string, exported: ReadonlyMap<string, unknown>, hasNdpi: boolean): Plugin {
   const values = EXPORTS.map((name) => exported.get(name) ?? exported.get(`default.${name}`));
   const names = [...exported.keys()].sort();
   const slip = names.find(isSlip);
@@ -83,6 +83,7 @@ function pluginOf(file: string, exported: ReadonlyMap<string, unknown>): Plugin 
     // The Streamer's own checks, while it is known whose values they are.
     const checked = resolveOptions({
       source: '-',
+      enableNdpi: hasNdpi,
       ...(userMetrics === undefined ? {} : { userMetrics: userMetrics as UserCode['userMetrics'] }),
       ...(userClassifiers === undefined ? {} : { userClassifiers: userClassifiers as NFStreamClassifier[] }),
     });
