@@ -6,7 +6,6 @@
 // input is damaged), and neither flows nor summary where writing the flows failed.
 import { basename } from 'node:path';
 import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
-import { CLASSIC } from '../flow/schema.ts';
 import { CsvSink } from '../sink/csv.ts';
 import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
@@ -132,14 +131,9 @@ async function openOutputs(args: MeterArguments, userCode: UserCode): Promise<Ou
 function sinkOf(args: MeterArguments, { userMetrics, userClassifiers }: UserCode, output: Output): Sink {
   if (args.flows?.format !== 'csv') return new JsonLinesSink(output);
   const metrics: string[] = hasNdpi(args) ? NDPI_FIELDS.map(({ name }) => name) : [];
-  metrics.push(...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name).filter(isFree));
+  metrics.push(...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name));
   // A classifier may write more than what bears its name.
   return new CsvSink(output, { metrics, hasOtherMetrics: userClassifiers.length > 0 });
-}
-
-/** A classifier may be named like a core column; a second column of that name would hide one of them. */
-function isFree(name: string): boolean {
-  return CLASSIC.every((column) => column.name !== name);
 }
 
 async function writeFlows(streamer: Streamer, sink: Sink | null, summary: Summary | null): Promise<void> {
