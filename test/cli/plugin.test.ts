@@ -213,7 +213,7 @@ describe('CSV', () => {
   it('has a column for each classifier, objects as JSON, and all else that it writes in a last one', async () => {
     const [header, row] = await csv('--plugin', path('metrics.ts'), '--plugin', path('classifier.ts'));
     expect(header.slice(-5)).toEqual(['z', 'a', 'guess', 'other', 'metrics']);
-    for (const cell of row.slice(-3, -1)) expect(JSON.parse(cell)).toEqual({ label: 'a,b', probability: 0.5 });
+    for (const cell of row.slice(-3, -1)) expect(JSON.parse(cell ?? '')).toEqual({ label: 'a,b', probability: 0.5 });
     expect(JSON.parse(row.at(-1) ?? '')).toEqual({ more: 'kept' });
   });
 });
