@@ -1,5 +1,5 @@
 // The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
-import type { NFStreamClassifier } from './classifier/classifier.ts';
+import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
 import { Labeller } from './classifier/labeller.ts';
 import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
 import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
@@ -9,7 +9,7 @@ import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import { FlowMeter } from './flow/meter.ts';
-import type { FlowMetrics } from './flow/schema.ts';
+import type { FlowMetrics, MetricValue } from './flow/schema.ts';
 import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
@@ -17,6 +17,24 @@ import { meterFlows, type Pipeline } from './pipeline.ts';
 import { openSource } from './source/open-source.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
 import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
+
+/** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
+type MetricAmong<Names extends string> = (
+  packet: Packet,
+  flow: Flow<{ [Name in Names]: number } & Record<string, number>>,
+  direction: Direction,
+) => MetricValue;
+
+/**
+ * What the options' own type is inferred from. Their metrics' is left open there: two types for one function would
+ * leave its parameters without any.
+ */
+type InferredOptions = Omit<StreamerOptions, 'userMetrics'> & { readonly userMetrics?: object };
+
+/** The part of the options that metrics' parameters have their types from. */
+interface MetricsAmong<Names extends string> {
+  readonly userMetrics?: { readonly [Name in Names]: MetricAmong<Names> };
+}
 
 /** Options that there are none: inferring the type of the others would let them pass. */
 type NoOther<Options> = { readonly [Name in Exclude<keyof Options, keyof StreamerOptions>]: never };
@@ -40,9 +58,9 @@ export type MetricsOf<Options> = NdpiPart<Options> & UserPart<Options> & FlowMet
 
 /**
  * Meters a capture into bidirectional flows: `for await (const flow of new Streamer({ source })) ...`.
- * It can be iterated once.
+ * It can be iterated once. `Options` and `Names`, those of the user metrics, are inferred.
  */
-export class Streamer<const Options extends StreamerOptions = StreamerOptions>
+export class Streamer<const Options extends InferredOptions = StreamerOptions, Names extends string = string>
   implements AsyncIterable<Flow<MetricsOf<Options>>>, AsyncDisposable
 {
   readonly #options: ResolvedOptions;
@@ -58,8 +76,8 @@ export class Streamer<const Options extends StreamerOptions = StreamerOptions>
   /**
    * @throws NfstreamError UNKNOWN_OPTION, INVALID_OPTION, INVALID_FILTER, FILTER_UNAVAILABLE or NDPI_UNAVAILABLE.
    */
-  constructor(options: Options & NoOther<Options>) {
-    this.#options = resolveOptions(options);
+  constructor(options: Options & NoOther<Options> & MetricsAmong<Names>) {
+    this.#options = resolveOptions(options as unknown as StreamerOptions);
     const { bpfFilter, snaplen, enableNdpi, dissections, userClassifiers } = this.#options;
     this.#filter = bpfFilter === undefined ? null : new PacketFilter(bpfFilter, snaplen);
     this.#ndpi = enableNdpi ? new NdpiClassifier({ dissections }) : null;

@@ -54,7 +54,11 @@ describe('documentation', () => {
       lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
       module: ts.ModuleKind.NodeNext,
       types: ['node'],
+      // What `tsc --init` writes.
       strict: true,
+      noUncheckedIndexedAccess: true,
+      exactOptionalPropertyTypes: true,
+      verbatimModuleSyntax: true,
       skipLibCheck: true,
       outDir: BUILD,
       rootDir: BUILD,
