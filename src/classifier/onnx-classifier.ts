@@ -9,7 +9,6 @@ import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
 import { NFStreamClassifier, type RunInfo } from './classifier.ts';
 import { type FeatureReader, featureReaders, featureValue } from './features.ts';
-import { NDPI_FIELDS } from './ndpi-fields.ts';
 import { OnnxModel } from './onnx-model.ts';
 import { type OnnxClassifierOptions, type ResolvedOnnxOptions, resolveOnnxOptions } from './onnx-options.ts';
 import type { Packet } from './packet.ts';
@@ -55,13 +54,10 @@ export class OnnxClassifier extends NFStreamClassifier {
       throw new NfstreamError('INVALID_OPTION', `${who} is part of another run; make one for each Streamer`);
     }
     this.#isStarted = true;
-    const isNdpiColumn = run.classifiers.includes('ndpi') && NDPI_FIELDS.some(({ name }) => name === this.name);
-    if (run.metrics.includes(this.name) || isNdpiColumn) {
-      const owner = isNdpiColumn ? 'a column of nDPI' : 'a user metric';
-      throw new NfstreamError(
-        'INVALID_OPTION',
-        `${who} has the name of ${owner}, in whose place its predictions would be`,
-      );
+    // Columns' names are refused to every classifier, by the Streamer's options.
+    if (run.metrics.includes(this.name)) {
+      const why = 'in whose place its predictions would be';
+      throw new NfstreamError('INVALID_OPTION', `${who} has the name of a user metric, ${why}`);
     }
     this.#features = featureReaders(who, this.#options.features, run);
     const model = await OnnxModel.load(this.#options);

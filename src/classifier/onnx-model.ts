@@ -67,7 +67,7 @@ export class OnnxModel {
   /** A row of zeros: what a description leaves open shows now, not at the first flow. */
   async #try(options: ResolvedOnnxOptions, notes: OnnxNotes): Promise<void> {
     const rows = this.inputs.fixedRows ?? 1;
-    let result: Record<string, OrtTensor>;
+    let result: OrtTensor;
     try {
       result = await this.#run(this.inputs.createRows(rows), rows);
     } catch (cause) {
@@ -80,7 +80,7 @@ export class OnnxModel {
 
   /** One prediction for each of the first `count` rows. */
   async predict(rows: FeatureRows, count: number): Promise<Prediction[]> {
-    let result: Record<string, OrtTensor>;
+    let result: OrtTensor;
     try {
       result = await this.#run(rows, this.inputs.fixedRows ?? count);
     } catch (cause) {
@@ -91,8 +91,10 @@ export class OnnxModel {
     return predictions;
   }
 
-  #run(rows: FeatureRows, count: number): Promise<Record<string, OrtTensor>> {
-    return this.#session!.run(rows.tensors(this.#runtime, count), this.#outputs.fetches);
+  async #run(rows: FeatureRows, count: number): Promise<OrtTensor> {
+    const results = await this.#session!.run(rows.tensors(this.#runtime, count), [this.#outputs.output]);
+    // Not by its name: onnxruntime-node 1.22 and 1.23 call the only output asked for like the model's first.
+    return Object.values(results)[0];
   }
 
   /** Gives the model's memory back; a second call does nothing. */

@@ -68,27 +68,21 @@ export class ModelOutputs {
     }
   }
 
-  /** Names of the outputs to ask for. */
-  get fetches(): readonly string[] {
-    return [(this.#probabilities ?? this.#label) as string];
+  /** Name of the one output to ask for. */
+  get output(): string {
+    return (this.#probabilities ?? this.#label) as string;
   }
 
   /**
-   * Settles the class names, by a first result with `rows` rows.
+   * Settles the class names, by a first result of that output, with `rows` rows.
    * @throws NfstreamError MODEL_MISMATCH when names and result don't fit.
    */
-  settle(
-    result: Record<string, OrtTensor>,
-    rows: number,
-    labels: readonly string[] | undefined,
-    notes: OnnxNotes,
-  ): void {
+  settle({ type, dims }: OrtTensor, rows: number, labels: readonly string[] | undefined, notes: OnnxNotes): void {
     const { classes } = notes;
     if (labels !== undefined && classes !== undefined && classes.length !== labels.length) {
       const list = `${classes.length} classes (${classes.join(', ')})`;
       throw mismatch(this.#model, `has ${list}, and ${labels.length} are named (${labels.join(', ')})`);
     }
-    const { type, dims } = result[this.fetches[0]];
     if (this.#probabilities === undefined) {
       if (dims.reduce((all, dim) => all * dim, 1) !== rows) {
         throw mismatch(this.#model, `gives labels of shape [${dims}] for ${rows} flows`);
@@ -115,9 +109,7 @@ export class ModelOutputs {
   }
 
   /** @throws NfstreamError MODEL_MISMATCH for numbers that are no probabilities, and a label that is no class. */
-  prediction(result: Record<string, OrtTensor>, row: number): Prediction {
-    const [output] = this.fetches;
-    const { data } = result[output];
+  prediction({ data }: OrtTensor, row: number): Prediction {
     if (this.#probabilities === undefined) {
       return { label: this.#nameOf(String(data[row])), probability: 1, probabilities: {}, abstained: false };
     }
@@ -127,7 +119,7 @@ export class ModelOutputs {
     for (const value of values) {
       if (!(value >= -TOLERANCE && value <= 1 + TOLERANCE)) {
         const how = 'let the model end with Softmax (or Sigmoid)';
-        throw mismatch(this.#model, `gives ${value} in "${output}", which is no probability: ${how}`);
+        throw mismatch(this.#model, `gives ${value} in "${this.output}", which is no probability: ${how}`);
       }
     }
     const probability = Math.max(...values);

@@ -299,14 +299,10 @@ describe('a run', () => {
     }
   });
 
-  it('is refused a name that a metric or a column of nDPI has', async () => {
+  it('is refused the name of a metric', async () => {
     await expect(start({}, { ...RUN, metrics: [...RUN.metrics, 'app'] })).rejects.toMatchObject({
       code: 'INVALID_OPTION',
       message: expect.stringContaining('has the name of a user metric'),
-    });
-    const run = { ...RUN, classifiers: ['ndpi', 'tls_alpn'] };
-    await expect(start({ name: 'tls_alpn' }, run)).rejects.toMatchObject({
-      message: expect.stringContaining('has the name of a column of nDPI'),
     });
   });
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { OnnxModel } from '../../src/classifier/onnx-model.ts';
 import { type OnnxClassifierOptions, resolveOnnxOptions } from '../../src/classifier/onnx-options.ts';
 import type { Prediction } from '../../src/classifier/onnx-outputs.ts';
@@ -103,6 +103,30 @@ describe('a model file', () => {
       { label: 'a', probability: 0.75, probabilities: { a: 0.75, b: 0.25 }, abstained: false },
       { label: 'b', probability: 0.875, probabilities: { a: 0.125, b: 0.875 }, abstained: false },
     ]);
+  });
+});
+
+describe('a runtime that names an output wrongly', () => {
+  it('is understood: onnxruntime-node 1.22 and 1.23 call the only one asked for like the first of the model', async () => {
+    const { InferenceSession } = await import('onnxruntime-node');
+    const { prototype } = InferenceSession as unknown as {
+      prototype: { run(feeds: object, fetches: string[]): Promise<Record<string, unknown>> };
+    };
+    const { run } = prototype;
+    const spy = vi.spyOn(prototype, 'run').mockImplementation(async function (this: object, feeds, fetches) {
+      expect(fetches).toEqual(['probabilities']);
+      return { label: (await run.call(this, feeds, fetches)).probabilities };
+    });
+    try {
+      const predictions = await predict({ runtime: 'node' }, [
+        [5, 0],
+        [6, 0],
+      ]);
+      expect(labelsOf(predictions)).toEqual(['a', 'b']);
+      expect(spy).toHaveBeenCalledTimes(2);
+    } finally {
+      spy.mockRestore();
+    }
   });
 });
 
