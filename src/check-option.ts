@@ -37,8 +37,15 @@ function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
-  if (typeof value === 'object' && value !== null) return `a ${value.constructor?.name ?? 'object'}`;
+  if (typeof value === 'object' && value !== null) return instanceText(value);
   return String(value);
+}
+
+/** `an object`, `a Map`, `an ArrayBuffer` */
+export function instanceText(value: object): string {
+  const name = value.constructor?.name || 'Object';
+  if (name === 'Object') return 'an object';
+  return `${/^[AEIOU](?!int)/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 export function integer(name: string, value: unknown, least: number, most: number, otherwise: number): number {

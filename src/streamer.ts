@@ -60,7 +60,7 @@ export type MetricsOf<Options> = NdpiPart<Options> & UserPart<Options> & FlowMet
  * Meters a capture into bidirectional flows: `for await (const flow of new Streamer({ source })) ...`.
  * It can be iterated once. `Options` and `Names`, those of the user metrics, are inferred.
  */
-export class Streamer<const Options extends InferredOptions = StreamerOptions, Names extends string = string>
+export class Streamer<const Options extends InferredOptions = InferredOptions, Names extends string = string>
   implements AsyncIterable<Flow<MetricsOf<Options>>>, AsyncDisposable
 {
   readonly #options: ResolvedOptions;

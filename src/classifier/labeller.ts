@@ -1,6 +1,7 @@
 // The one place that calls user code. For each packet, after the counters: the classifiers in the order given (nDPI is
 // one of them), then the metrics, then the classifiers that asked to see the packet measured. What user code throws
 // stops the run with an error that names it and the flow.
+import { instanceText } from '../check-option.ts';
 import type { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
@@ -299,6 +300,6 @@ function isMetricValue(value: unknown): boolean {
 
 /** `undefined`, `NaN`, `a Promise` */
 function nameOf(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return `a ${value.constructor?.name ?? 'object'}`;
+  if (typeof value === 'object' && value !== null) return instanceText(value);
   return value === undefined || typeof value === 'number' ? String(value) : `a ${typeof value}`;
 }

@@ -131,7 +131,7 @@ describe('a plugin that does not load', () => {
     ],
     [
       'export const userClassifiers = [{}];',
-      '"plugin.ts": Expected an instance of NFStreamClassifier or a list of them for userClassifiers but received a Object',
+      '"plugin.ts": Expected an instance of NFStreamClassifier or a list of them for userClassifiers but received an object',
     ],
   ])('exports the wrong things: %s', async (text, message) => {
     expect(await refusal(text)).toBe(message);
