@@ -111,14 +111,16 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
       throw new NfstreamError('UNKNOWN_OPTION', `Unknown option "${name}"; did you mean "${nearest(name, NAMES)}"?`);
     }
   }
+  const hasNdpi = options.enableNdpi !== false;
+  const userMetrics = metrics(options.userMetrics, hasNdpi);
   return {
     source: checkSource(options.source),
     capacity: integer('capacity', options.capacity, 1, MAX_CAPACITY, DEFAULTS.capacity),
     onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
     inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
-    userMetrics: metrics(options.userMetrics, options.enableNdpi !== false),
-    userClassifiers: classifiers(options.userClassifiers, options.enableNdpi !== false),
+    userMetrics,
+    userClassifiers: classifiers(options.userClassifiers, hasNdpi, userMetrics),
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
     bpfFilter: filter(options.bpfFilter),
@@ -164,7 +166,11 @@ function refuseTaken(what: string, name: string, hasNdpi: boolean): void {
   throw new NfstreamError('INVALID_OPTION', `${what} has the name of ${owner}; choose another`);
 }
 
-function classifiers(value: unknown, hasNdpi: boolean): readonly NFStreamClassifier[] {
+function classifiers(
+  value: unknown,
+  hasNdpi: boolean,
+  userMetrics: Readonly<Record<string, UserMetric>>,
+): readonly NFStreamClassifier[] {
   if (value === undefined) return [];
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   const names = new Set<string>();
@@ -176,6 +182,12 @@ function classifiers(value: unknown, hasNdpi: boolean): readonly NFStreamClassif
       throw invalid(`the name of a ${item.constructor.name || 'class'} in userClassifiers`, 'text', item.name);
     }
     refuseTaken(`The classifier "${item.name}"`, item.name, hasNdpi);
+    if (Object.hasOwn(userMetrics, item.name)) {
+      throw new NfstreamError(
+        'INVALID_OPTION',
+        `The classifier "${item.name}" has the name of a user metric; choose another`,
+      );
+    }
     if (!Number.isInteger(item.concurrency) || item.concurrency < 1) {
       throw invalid(`concurrency of the classifier "${item.name}"`, 'an integer, 1 or more', item.concurrency);
     }

@@ -69,6 +69,10 @@ describe('options', () => {
     [{ debug: 1 }, 'debug'],
     [{ userClassifiers: new Named('ip_src') }, 'The classifier "ip_src" has the name of a core column'],
     [{ userClassifiers: new Named('risks') }, 'The classifier "risks" has the name of a finding of nDPI'],
+    [
+      { userClassifiers: new Named('m'), userMetrics: { m: () => 0 } },
+      'The classifier "m" has the name of a user metric',
+    ],
     [{ userClassifiers: new Named('') }, 'the name of a Named in userClassifiers'],
     [{ userClassifiers: new Greedy('g') }, 'concurrency of the classifier "g"'],
     [{ userClassifiers: class extends Named {} }, 'userClassifiers but received a function'],

@@ -54,11 +54,6 @@ export class OnnxClassifier extends NFStreamClassifier {
       throw new NfstreamError('INVALID_OPTION', `${who} is part of another run; make one for each Streamer`);
     }
     this.#isStarted = true;
-    // Columns' names are refused to every classifier, by the Streamer's options.
-    if (run.metrics.includes(this.name)) {
-      const why = 'in whose place its predictions would be';
-      throw new NfstreamError('INVALID_OPTION', `${who} has the name of a user metric, ${why}`);
-    }
     this.#features = featureReaders(who, this.#options.features, run);
     const model = await OnnxModel.load(this.#options);
     this.#model = model;

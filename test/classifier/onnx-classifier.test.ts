@@ -299,13 +299,6 @@ describe('a run', () => {
     }
   });
 
-  it('is refused the name of a metric', async () => {
-    await expect(start({}, { ...RUN, metrics: [...RUN.metrics, 'app'] })).rejects.toMatchObject({
-      code: 'INVALID_OPTION',
-      message: expect.stringContaining('has the name of a user metric'),
-    });
-  });
-
   it('whose prediction fails rejects for every flow of the batch, and all after it', async () => {
     // MatMul with a constant; Gather with row 1 of a batch fails when there is but one row.
     const model = onnxModel({
