@@ -65,9 +65,7 @@ export function batchOf(...flows: Partial<FlowParts>[]): FlowBatch {
     store.doubles[DOUBLE_END] = flow.endMs;
     store.doubles.set(flow.packets, DOUBLE_PACKETS);
     store.doubles.set(flow.bytes, DOUBLE_BYTES);
-    const view = new Flow(store, 0);
-    Object.assign(view.metrics, flow.metrics);
-    batch.push(store, 0, view);
+    batch.push(store, 0, new Flow(store, 0, flow.metrics));
   }
   return batch;
 }
