@@ -98,8 +98,8 @@ export class Labeller implements FlowObserver {
 
   /**
    * HOT PATH: loads what user code will read of the flows that a batch most likely belongs to: the loads of one row
-   * depend on each other, those of different rows don't, so that many are under way at once. Without it a metric, or a
-   * classifier, took half as much again among 100,000 flows in random order. bench/user-code.mjs.
+   * depend on each other, those of different rows don't, so that many are under way at once. Without it a
+   * classifier cost half as much again among 100,000 flows in random order. bench/user-code.mjs.
    */
   touch(slots: Int32Array, count: number): void {
     const hasMetrics = this.#metrics.length > 0;

@@ -147,7 +147,7 @@ function tlsVersionName(version: number | undefined): string {
   if (version === undefined) return '';
   const name = TLS_VERSIONS.get(version);
   if (name !== undefined) return name;
-  // Both bytes alike and 0x?a: a placeholder of RFC 8701. 0x7f00 to 0x7fff: drafts of TLS 1.3.
+  // Both bytes alike and 0x?a: a value that means nothing, of RFC 8701. 0x7f00 to 0x7fff: drafts of TLS 1.3.
   if ((version & 0x0f0f) === 0x0a0a && version >> 8 === (version & 0xff)) return 'GREASE';
   if (version >> 8 === 0x7f) return 'TLSv1.3 (draft)';
   return `TLS (${version.toString(16).padStart(4, '0').toUpperCase()})`;

@@ -1,5 +1,5 @@
 // What user code sees of a packet against tshark's fields of the same packets.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,8 +7,8 @@ import { describe, expect, it } from 'vitest';
 import type { Packet } from '../../src/classifier/packet.ts';
 import type { UserMetric } from '../../src/metric/metric.ts';
 import { collect, DEMO, plain } from '../streams.ts';
+import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
 
-const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0;
 const SHARED = ['facebook.pcap', 'http_ipv6.pcap', 'instagram.pcap'].map(
   (name) => `../shared/captures/nfstream/${name}`,
 );
@@ -39,18 +39,10 @@ type Fields = Record<(typeof FIELDS)[number], string>;
 const FILTER = 'tcp && !icmp && !icmpv6';
 
 function tshark(capture: string): Fields[] {
-  const args = ['-r', capture, '-Y', FILTER, '-T', 'fields', '-o', 'ip.defragment:FALSE'];
-  args.push('-o', 'tcp.desegment_tcp_streams:FALSE', '-E', 'separator=;');
-  for (const field of FIELDS) args.push('-e', field);
-  const text = execFileSync('tshark', args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-    maxBuffer: 1 << 28,
-  });
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line) => Object.fromEntries(line.split(';').map((cell, i) => [FIELDS[i], cell])) as Fields);
+  const args = ['-Y', FILTER, '-o', 'ip.defragment:FALSE', '-o', 'tcp.desegment_tcp_streams:FALSE'];
+  return tsharkRows(capture, FIELDS, args).map(
+    (row) => Object.fromEntries(row.map((cell, i) => [FIELDS[i], cell])) as Fields,
+  );
 }
 
 async function packetsOf(source: string): Promise<Fields[]> {

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EXAMPLE = join(ROOT, 'examples/train-a-classifier');
@@ -12,7 +13,6 @@ const CAPTURE = join(EXAMPLE, 'captures/deploy.pcap.zst');
 const JITI = join(ROOT, 'node_modules/jiti/lib/jiti-cli.mjs');
 const HAS_BOTH = 'from importlib.util import find_spec as f; exit(not (f("sklearn") and f("onnx")))';
 const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => spawnSync(python, ['-c', HAS_BOTH]).status === 0);
-const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0;
 
 interface Answer {
   label: string | null;
@@ -88,15 +88,11 @@ describe('the decision tree of Node', () => {
   });
 
   it.skipIf(!HAS_TSHARK)('sees the sizes that tshark sees (skipped where tshark is not installed)', () => {
-    const fields = ['ip.src', 'ip.dst', 'ip.proto', 'tcp.srcport', 'tcp.dstport', 'tcp.len', 'udp.srcport'];
-    const output = execFileSync(
-      'tshark',
-      ['-r', CAPTURE, '-T', 'fields', ...[...fields, 'udp.dstport', 'udp.length'].flatMap((field) => ['-e', field])],
-      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-    );
+    const tcp = ['tcp.srcport', 'tcp.dstport', 'tcp.len'];
+    const udp = ['udp.srcport', 'udp.dstport', 'udp.length'];
+    const rows = tsharkRows(CAPTURE, ['ip.src', 'ip.dst', 'ip.proto', ...tcp, ...udp]);
     const sizes = new Map<string, number[]>();
-    for (const line of output.trimEnd().split('\n')) {
-      const [src, dst, protocol, tcpSrc, tcpDst, tcpLength, udpSrc, udpDst, udpLength] = line.split('\t');
+    for (const [src, dst, protocol, tcpSrc, tcpDst, tcpLength, udpSrc, udpDst, udpLength] of rows) {
       const [from, to, size] =
         protocol === '6' ? [tcpSrc, tcpDst, Number(tcpLength)] : [udpSrc, udpDst, Number(udpLength) - 8];
       // Clients speak first.

@@ -1,14 +1,14 @@
 // The tutorial's programs, run as users run them, against values that tshark counts: its own dissection of each frame,
 // grouped into flows here by addresses, ports and protocol. The captures are short enough for no timeout to split a
 // flow, which is checked.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const JITI = join(ROOT, 'node_modules/jiti/lib/jiti-cli.mjs');
-const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0;
 const SHARED = '../shared/captures/nfstream';
 const CAPTURES = [
   'fixtures/demo.pcapng',
@@ -44,14 +44,9 @@ interface Seen {
 
 /** Each flow's packets in order, by `SRC:PORT -> DST:PORT` of its first one; TCP and UDP apart. */
 function flowsByTshark(capture: string): { name: string; packets: Seen[] }[] {
-  const output = execFileSync(
-    'tshark',
-    ['-r', capture, '-T', 'fields', '-E', 'occurrence=f', ...FIELDS.flatMap((field) => ['-e', field])],
-    { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] },
-  );
   const flows = new Map<string, { name: string; packets: Seen[] }>();
-  for (const line of output.split('\n')) {
-    const [time, length, protocols = '', src4, dst4, src6, dst6, ...ports] = line.split('\t');
+  for (const row of tsharkRows(join(ROOT, capture), FIELDS, ['-E', 'occurrence=f'])) {
+    const [time, length, protocols, src4, dst4, src6, dst6, ...ports] = row;
     const src = src4 || src6;
     const dst = dst4 || dst6;
     if (!src || !dst) continue;

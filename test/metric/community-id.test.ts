@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { communityId } from '../../src/metric/community-id.ts';
 import { type Bytes, EMPTY, encodePcap, ipv4, ipv6, sctp, tcp, u8, u16, udp } from '../packet/encode.ts';
-import { captures, HAS_TSHARK, meter, tsharkFields } from './tshark-fields.ts';
+import { HAS_TSHARK } from '../tshark.ts';
+import { captures, meter, tsharkFields } from './tshark-fields.ts';
 
 type Vector = [
   protocol: number,

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DhcpOptions, dhcpOptions } from '../../src/metric/dhcp-options.ts';
 import { type Bytes, concat, EMPTY, encodePcap, hex, ipv4, u8, udp } from '../packet/encode.ts';
-import { captures, HAS_TSHARK, meter, tsharkFields } from './tshark-fields.ts';
+import { HAS_TSHARK } from '../tshark.ts';
+import { captures, meter, tsharkFields } from './tshark-fields.ts';
 
 interface Message {
   op?: number;

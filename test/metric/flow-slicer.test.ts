@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EXPORT_SLICED, FlowSlicer, type FlowSlicerOptions } from '../../src/metric/flow-slicer.ts';
 import { collect, DEMO, plain } from '../streams.ts';
-import { HAS_TSHARK, tsharkFields } from './tshark-fields.ts';
+import { HAS_TSHARK } from '../tshark.ts';
+import { tsharkFields } from './tshark-fields.ts';
 
 const NEVER = { activeTimeout: Number.POSITIVE_INFINITY, inactiveTimeout: Number.POSITIVE_INFINITY };
 const counts = {

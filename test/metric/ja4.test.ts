@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ja4 } from '../../src/metric/ja4.ts';
 import { type Bytes, concat, EMPTY, encodePcap, hex } from '../packet/encode.ts';
+import { HAS_TSHARK } from '../tshark.ts';
 import {
   algorithms,
   alpn,
@@ -16,7 +17,7 @@ import {
   tlsRecords,
   versions,
 } from './client-hello.ts';
-import { captures, HAS_TSHARK, meter } from './tshark-fields.ts';
+import { captures, meter } from './tshark-fields.ts';
 import { tsharkJa4 } from './tshark-ja4.ts';
 
 const list = (text: string) => text.split(',').map((value) => Number.parseInt(value, 16));

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mdnsNames } from '../../src/metric/mdns-names.ts';
 import { type Bytes, concat, EMPTY, encodePcap, hex, ipv4, u8, u16, u32, udp } from '../packet/encode.ts';
-import { captures, HAS_TSHARK, meter, tsharkFields } from './tshark-fields.ts';
+import { HAS_TSHARK } from '../tshark.ts';
+import { captures, meter, tsharkFields } from './tshark-fields.ts';
 
 const ROOT = u8(0);
 /** Labels, uncompressed; a last part of bytes (a pointer, say) in place of the root. */

@@ -6,7 +6,8 @@ import { NfstreamError } from '../../src/errors.ts';
 import { payloadEntropy } from '../../src/metric/payload-entropy.ts';
 import { concat, ethernetIp, ipv4, udp } from '../packet/encode.ts';
 import { makePcap } from '../source/captures.ts';
-import { HAS_TSHARK, keyOfFlow, lasting, tsharkFlows } from './tshark-flows.ts';
+import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
+import { keyOfFlow, lasting, tsharkFlows } from './tshark-flows.ts';
 
 /** A capture of one UDP flow, with these payloads to and fro. */
 function payloads(parts: readonly Uint8Array[]): Uint8Array {
@@ -129,28 +130,14 @@ describe.skipIf(!HAS_TSHARK || !HAS_PYTHON)(
       async (path) => {
         // The packets of tsharkFlows are in the order of the file by flow; the payloads are asked for likewise.
         const fields = ['tcp.stream', 'vlan.id', 'ip.src', 'ipv6.src', 'tcp.srcport', 'tcp.payload'];
-        const text = execFileSync(
-          'tshark',
-          [
-            '-r',
-            path,
-            '-Y',
-            'tcp.payload && !icmp && !icmpv6',
-            '-T',
-            'fields',
-            ...fields.flatMap((field) => ['-e', field]),
-          ],
-          { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] },
-        );
+        const rows = tsharkRows(path, fields, ['-Y', 'tcp.payload && !icmp && !icmpv6']);
         const keyOfStream = new Map<string, string>();
         for (const [key, packets] of tsharkFlows(path)) {
           for (const { stream, vlan } of packets) keyOfStream.set(`${stream}/${vlan}`, key);
         }
-        const lines = text
-          .trimEnd()
-          .split('\n')
-          .map((line) => line.split('\t'))
-          .map((cells) => `${keyOfStream.get(`${cells[0]}/${cells[1].split(',').at(-1)}`)}\t${cells[5]}`);
+        const lines = rows.map(
+          (cells) => `${keyOfStream.get(`${cells[0]}/${cells[1].split(',').at(-1)}`)}\t${cells[5]}`,
+        );
         const answer = execFileSync('python3', ['-c', PYTHON], { input: `${lines.join('\n')}\n`, encoding: 'utf8' });
         const expected = new Map(
           answer

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ja4 } from '../../src/metric/ja4.ts';
 import { decodeLongHeader, decryptInitial, deriveClientKeys } from '../../src/metric/quic-initial.ts';
 import { type Bytes, concat, hex, u8, u16, u32 } from '../packet/encode.ts';
+import { HAS_TSHARK } from '../tshark.ts';
 import {
   algorithms,
   alpn,
@@ -14,7 +15,7 @@ import {
   serverName,
   versions,
 } from './client-hello.ts';
-import { captures, HAS_TSHARK, meter } from './tshark-fields.ts';
+import { captures, meter } from './tshark-fields.ts';
 import { tsharkJa4 } from './tshark-ja4.ts';
 
 /** RFC 9001, appendix A.1: the keys of the client with this destination ID. */

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { NfstreamError } from '../../src/errors.ts';
 import { tcpHandshakeRtt } from '../../src/metric/tcp-handshake.ts';
 import { makePcap, udpFrame } from '../source/captures.ts';
+import { HAS_TSHARK } from '../tshark.ts';
 import { ACK, captureOf, type MadeSegment, RST, SYN } from './segments.ts';
 import {
   capture,
   HAS_CAPTURES,
-  HAS_TSHARK,
   keyOfFlow,
   lasting,
   mixedStreams,

@@ -1,11 +1,10 @@
 // Test support: what tshark says of a capture, and flows of ours with the same key.
-import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { MetricValue } from '../../src/flow/schema.ts';
 import type { UserMetric } from '../../src/metric/metric.ts';
 import { Streamer } from '../../src/streamer.ts';
+import { tsharkRows } from '../tshark.ts';
 
-export const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0;
 const CAPTURES = '../shared/captures';
 
 /** Those of the shared captures that are here. Tests that need one skip when it is absent. */
@@ -15,14 +14,9 @@ export function captures(names: readonly string[]): string[] {
 
 /** One row a packet: for each field the list of its values. */
 export function tsharkFields(file: string, fields: readonly string[], args: readonly string[] = []): string[][][] {
-  const options = ['-o', 'tcp.reassemble_out_of_order:TRUE', '-E', 'separator=/t', '-E', 'occurrence=a'];
-  const text = execFileSync(
-    'tshark',
-    ['-n', '-r', file, ...args, '-T', 'fields', ...options, '-E', 'aggregator=|', ...fields.flatMap((f) => ['-e', f])],
-    { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  const lines = text.split('\n').slice(0, -1);
-  return lines.map((line) => line.split('\t').map((cell) => (cell === '' ? [] : cell.split('|'))));
+  const options = ['-o', 'tcp.reassemble_out_of_order:TRUE', '-E', 'occurrence=a', '-E', 'aggregator=|'];
+  const rows = tsharkRows(file, fields, [...args, ...options]);
+  return rows.map((row) => row.map((cell) => (cell === '' ? [] : cell.split('|'))));
 }
 
 /** Fields that make a key; their columns come first. */

@@ -1,11 +1,9 @@
 // Test support: what tshark says of each TCP flow of a capture, by the flow's key, for comparison with shipped metrics.
-import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Flow } from '../../src/flow/flow.ts';
 import type { UserMetric } from '../../src/metric/metric.ts';
 import { Streamer } from '../../src/streamer.ts';
-
-export const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0;
+import { tsharkRows } from '../tshark.ts';
 
 const SHARED = '../shared/captures';
 export const HAS_CAPTURES = existsSync(SHARED);
@@ -55,17 +53,9 @@ export function keyOfFlow(flow: Flow): string {
 
 /** Packets of TCP in order, by flow; those that ICMP quotes are left out. */
 export function tsharkFlows(path: string): Map<string, TsharkPacket[]> {
-  const fields = FIELDS.flatMap((field) => ['-e', field]);
-  const options = ['-r', path, '-Y', 'tcp && !icmp && !icmpv6', '-o', 'ip.defragment:FALSE', '-T', 'fields', ...fields];
-  const text = execFileSync('tshark', options, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const options = ['-Y', 'tcp && !icmp && !icmpv6', '-o', 'ip.defragment:FALSE'];
   const flows = new Map<string, TsharkPacket[]>();
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const cells = line.split('\t');
+  for (const cells of tsharkRows(path, FIELDS, options)) {
     const [ip4, ip6, port, toIp4, toIp6, toPort, vlan] = cells.slice(1, 8).map(innermost);
     const source = `${ip4 || ip6}|${port}`;
     const destination = `${toIp4 || toIp6}|${toPort}`;

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
 import type { Row } from './batch.ts';
 import { decodeFrames } from './batch.ts';
 import type { Bytes } from './encode.ts';
@@ -45,7 +46,7 @@ import {
 import { readCapture } from './read-capture.ts';
 
 const CAPTURES = '../shared/captures';
-const HAS_TSHARK = spawnSync('tshark', ['--version']).status === 0 && spawnSync('mergecap', ['--version']).status === 0;
+const HAS_TOOLS = HAS_TSHARK && spawnSync('mergecap', ['--version']).status === 0;
 
 /** Captures with something special below TCP and UDP, or with many kinds of hosts. Few packets each. */
 const CURATED = [
@@ -210,17 +211,11 @@ function askTshark(path: string): Answer[] {
     '-E',
     'aggregator=,',
   ];
-  const fields = FIELDS.flatMap((field) => ['-e', field]);
-  const text = execFileSync('tshark', ['-n', '-r', path, '-T', 'fields', ...options, ...fields], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-    maxBuffer: 1 << 28,
-  });
-  return text.split('\n').slice(0, -1).map(readAnswer);
+  return tsharkRows(path, FIELDS, options).map(readAnswer);
 }
 
-function readAnswer(line: string): Answer {
-  const values = new Map(line.split('\t').map((value, index) => [FIELDS[index], value.split(',')]));
+function readAnswer(row: string[]): Answer {
+  const values = new Map(row.map((value, index) => [FIELDS[index], value.split(',')]));
   const layers = values.get('frame.protocols')![0].split(':');
   // tshark goes on into the packet that an ICMP error quotes: that one is not on its way.
   const icmpAt = layers.findIndex((layer) => layer === 'icmp' || layer === 'icmpv6');
@@ -266,7 +261,7 @@ function merge(name: string, paths: readonly string[]): string {
 const folder = mkdtempSync(join(tmpdir(), 'nfstream-tshark-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe.skipIf(!HAS_TSHARK)('tshark reads the same (skipped where tshark and mergecap are not installed)', () => {
+describe.skipIf(!HAS_TOOLS)('tshark reads the same (skipped where tshark and mergecap are not installed)', () => {
   it('in encoded frames of every protocol', () => {
     const paths = [...encodeFrames()].map(([linkType, frames]) => {
       const path = join(folder, `${linkType}.pcap`);
