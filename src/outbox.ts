@@ -1,7 +1,7 @@
 // Finished flows on their way out, in the order in which they ended. Most leave at once; those whose classifiers still
 // work (a promise of onFlowTerminate) wait here, and so do the flows behind them. What waits is bounded: beyond that
 // the outbox wants to be emptied before more flows end.
-import type { Labeller } from './classifier/labeller.ts';
+import type { Terminations } from './classifier/terminations.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { FlowMeter } from './flow/meter.ts';
 
@@ -10,12 +10,12 @@ const MAX_WAITING = 64;
 
 export class Outbox {
   readonly #meter: FlowMeter;
-  readonly #labeller: Labeller | null;
+  readonly #terminations: Terminations | undefined;
   readonly #waiting: FlowBatch[] = [];
 
-  constructor(meter: FlowMeter, labeller: Labeller | null) {
+  constructor(meter: FlowMeter, terminations: Terminations | undefined) {
     this.#meter = meter;
-    this.#labeller = labeller;
+    this.#terminations = terminations;
   }
 
   get isEmpty(): boolean {
@@ -24,15 +24,15 @@ export class Outbox {
 
   /** Whether it is time for `empty`. */
   get wantsEmptying(): boolean {
-    return this.#meter.hasFullBatch || this.#labeller?.isBehind === true;
+    return this.#meter.hasFullBatch || this.#terminations?.isBehind === true;
   }
 
   /** What has ended and settled. */
   *takeReady(): Generator<FlowBatch, void> {
     for (const batch of this.#meter.takeFinished()) this.#waiting.push(batch);
-    while (this.#waiting.length > 0 && this.#labeller?.isSettled(this.#waiting[0]) !== false) {
+    while (this.#waiting.length > 0 && this.#terminations?.isSettled(this.#waiting[0]) !== false) {
       const batch = this.#waiting.shift() as FlowBatch;
-      this.#labeller?.removeFailed(batch);
+      this.#terminations?.removeFailed(batch);
       this.#meter.countExported(batch);
       if (batch.count > 0) yield batch;
     }
@@ -41,8 +41,8 @@ export class Outbox {
   /** The same, and waits until what is left is within bounds. */
   async *empty(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
-    while (this.#waiting.length > MAX_WAITING || this.#labeller?.isBehind === true) {
-      await this.#labeller?.oldestUnsettled;
+    while (this.#waiting.length > MAX_WAITING || this.#terminations?.isBehind === true) {
+      await this.#terminations?.oldest;
       yield* this.takeReady();
     }
   }
@@ -59,7 +59,7 @@ export class Outbox {
       },
     );
     while (!hasEnded && !this.isEmpty) {
-      await Promise.race([ended, this.#labeller?.oldestUnsettled]);
+      await Promise.race([ended, this.#terminations?.oldest]);
       yield* this.takeReady();
     }
   }
@@ -68,8 +68,8 @@ export class Outbox {
   async *takeAll(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
     // Flows can settle between the end of `yield*` and the next line: what waits then is still to be taken.
-    while (this.#labeller?.oldestUnsettled !== undefined || !this.isEmpty) {
-      await this.#labeller?.oldestUnsettled;
+    while (this.#terminations?.oldest !== undefined || !this.isEmpty) {
+      await this.#terminations?.oldest;
       yield* this.takeReady();
     }
   }

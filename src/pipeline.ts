@@ -32,7 +32,7 @@ const TERMINATE_AT_ONCE = 1024;
 export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean): AsyncGenerator<FlowBatch, void> {
   const { source, batch, meter, filter, labeller } = pipeline;
   const run = new Run(pipeline);
-  const outbox = new Outbox(meter, labeller);
+  const outbox = new Outbox(meter, labeller?.terminations);
   try {
     await run.start();
     if (run.isSound) await source.open();
@@ -83,7 +83,7 @@ class Run {
   }
 
   get isSound(): boolean {
-    return this.#failure === undefined && this.#pipeline.labeller?.failure === undefined;
+    return this.#failure === undefined && this.#pipeline.labeller?.terminations.failure === undefined;
   }
 
   async start(): Promise<void> {
@@ -133,7 +133,7 @@ class Run {
 
   /** Throws the first failure of user code. */
   report(): void {
-    const failure = this.#failure ?? this.#pipeline.labeller?.failure;
+    const failure = this.#failure ?? this.#pipeline.labeller?.terminations.failure;
     if (failure !== undefined) throw failure.error;
   }
 

@@ -4,7 +4,6 @@
 import { instanceText } from '../check-option.ts';
 import type { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
-import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { FlowObserver } from '../flow/meter.ts';
 import type { RecordStore } from '../flow/record.ts';
 import type { MetricValue } from '../flow/schema.ts';
@@ -26,7 +25,8 @@ export class Labeller implements FlowObserver {
   readonly #packet: Packet;
   /** Null unless mistakes of user code are looked for. */
   readonly #guard: PacketGuard | null;
-  readonly #terminations: Terminations;
+  /** The ends of flows that take their time. */
+  readonly terminations: Terminations;
   /** Classifiers with an onFlowMeasured of their own, as a mask, and those with an onBatch. */
   readonly #measuring: number;
   readonly #batching: readonly NFStreamClassifier[];
@@ -52,7 +52,7 @@ export class Labeller implements FlowObserver {
     this.#flows = areKept ? new FlowObjects(this.#metricNames, names) : new FlowCursor(this.#metricNames);
     this.#packet = packet;
     this.#guard = guard;
-    this.#terminations = new Terminations(classifiers);
+    this.terminations = new Terminations(classifiers);
     this.#measuring = classifiers.reduce((mask, c, i) => (overrides(c, 'onFlowMeasured') ? mask | (1 << i) : mask), 0);
     this.#batching = classifiers.filter((classifier) => overrides(classifier, 'onBatch'));
   }
@@ -217,32 +217,8 @@ export class Labeller implements FlowObserver {
 
   ended(slot: number): Flow {
     const flow = this.#flows.end(slot);
-    this.#terminations.start(flow);
+    this.terminations.start(flow);
     return flow;
-  }
-
-  /** What went wrong at the end of a flow, if anything did. */
-  get failure(): { error: unknown } | undefined {
-    return this.#terminations.failure;
-  }
-
-  /** Whether so many ended flows wait for a classifier that no more should end now. */
-  get isBehind(): boolean {
-    return this.#terminations.isBehind;
-  }
-
-  /** Settles when the flow has that ended first among those whose classifiers still work; undefined without any. */
-  get oldestUnsettled(): Promise<void> | undefined {
-    return this.#terminations.oldest;
-  }
-
-  isSettled(batch: FlowBatch): boolean {
-    return this.#terminations.isSettled(batch);
-  }
-
-  /** Takes the flows out of a settled batch whose end failed. */
-  removeFailed(batch: FlowBatch): void {
-    this.#terminations.removeFailed(batch);
   }
 
   /** After a failure: the flows that are still live end for their classifiers, though nobody gets their records. */
