@@ -9,7 +9,10 @@ import type { UserMetric } from './metric/metric.ts';
 import { checkSource, type SingleSource, type SourceInput } from './source/open-source.ts';
 
 export interface StreamerOptions {
-  /** A capture file's path, `-` for standard input, its bytes, a Readable of them, or a list of these. */
+  /**
+   * A capture file's path, `-` for standard input, its bytes, a Readable of them, or a list of these; or the name of a
+   * network interface (where there is no such file), `{ interface: name }`, or a list of those.
+   */
   source: SourceInput;
   /** Live flows at most (default 524288). */
   capacity?: number;
@@ -37,6 +40,28 @@ export interface StreamerOptions {
   decodeTunnels?: boolean;
   /** Ends the run when aborted: no more packets are read, live flows are exported. */
   signal?: AbortSignal;
+  /** Put the interface into promiscuous mode (default true). Live only, as the four that follow. */
+  promiscuous?: boolean;
+  /** Bytes of the kernel's packet buffer, for each interface (default 32 MiB). */
+  bufferSize?: number;
+  /** Packets come in batches of so many ms at most (default 50). */
+  batchTimeoutMs?: number;
+  /** Packets come as they arrive, at more CPU time for each (default false). */
+  immediate?: boolean;
+  /** Wait for an interface that went down or vanished, instead of ending with INTERFACE_DOWN (default false). */
+  reconnect?: boolean;
+  /** End the run after so many seconds. */
+  duration?: number;
+  /** End the run after so many packets. */
+  packets?: number;
+  /** Read a capture at the pace at which it was recorded (1), so many times faster, or at once ('max'), with a live run's expiry. */
+  replaySpeed?: number | 'max';
+  /** Meters side by side, each in a thread of its own (default 1). A flow's packets all come to the same one. */
+  meters?: number;
+  /** Modules with user metrics and classifiers: how these get into several meters. */
+  plugins?: string | readonly string[];
+  /** Add process_id and process_name of flows that begin or end on this host (Linux; default false). */
+  systemVisibility?: boolean;
   /** Look for mistakes in user code, such as a packet kept beyond the call; slow (default false). */
   debug?: boolean;
   /** End the run likewise at the first SIGINT while it is iterated (default true); a second one ends the process. */
@@ -58,6 +83,18 @@ export interface ResolvedOptions {
   fragments: 'assign' | 'ignore';
   decodeTunnels: boolean;
   signal: AbortSignal | undefined;
+  promiscuous: boolean;
+  bufferSize: number;
+  batchTimeoutMs: number;
+  immediate: boolean;
+  reconnect: boolean;
+  /** Infinity where not given, as `packets`. */
+  duration: number;
+  packets: number;
+  replaySpeed: number | 'max' | undefined;
+  meters: number;
+  plugins: readonly string[];
+  systemVisibility: boolean;
   debug: boolean;
   handleSigint: boolean;
 }
@@ -72,12 +109,22 @@ export const DEFAULTS = {
   snaplen: 65535,
   fragments: 'assign',
   decodeTunnels: true,
+  promiscuous: true,
+  bufferSize: 32 << 20,
+  batchTimeoutMs: 50,
+  immediate: false,
+  reconnect: false,
+  meters: 1,
+  systemVisibility: false,
   debug: false,
   handleSigint: true,
 } as const;
 
 /** A record index times its words has to stay a 32-bit integer. */
 export const MAX_CAPACITY = 1 << 24;
+
+/** More threads than this do not help any machine. */
+const MAX_METERS = 64;
 
 const NAMES: readonly (keyof StreamerOptions)[] = [
   'source',
@@ -94,6 +141,17 @@ const NAMES: readonly (keyof StreamerOptions)[] = [
   'fragments',
   'decodeTunnels',
   'signal',
+  'promiscuous',
+  'bufferSize',
+  'batchTimeoutMs',
+  'immediate',
+  'reconnect',
+  'duration',
+  'packets',
+  'replaySpeed',
+  'meters',
+  'plugins',
+  'systemVisibility',
   'debug',
   'handleSigint',
 ];
@@ -128,6 +186,17 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     fragments: oneOf('fragments', options.fragments, ['assign', 'ignore'], DEFAULTS.fragments),
     decodeTunnels: boolean('decodeTunnels', options.decodeTunnels, DEFAULTS.decodeTunnels),
     signal: signal(options.signal),
+    promiscuous: boolean('promiscuous', options.promiscuous, DEFAULTS.promiscuous),
+    bufferSize: integer('bufferSize', options.bufferSize, 1 << 16, 0x7fff_ffff, DEFAULTS.bufferSize),
+    batchTimeoutMs: integer('batchTimeoutMs', options.batchTimeoutMs, 1, 10_000, DEFAULTS.batchTimeoutMs),
+    immediate: boolean('immediate', options.immediate, DEFAULTS.immediate),
+    reconnect: boolean('reconnect', options.reconnect, DEFAULTS.reconnect),
+    duration: seconds('duration', options.duration, Number.POSITIVE_INFINITY),
+    packets: packets(options.packets),
+    replaySpeed: replaySpeed(options.replaySpeed),
+    meters: integer('meters', options.meters, 1, MAX_METERS, DEFAULTS.meters),
+    plugins: plugins(options.plugins),
+    systemVisibility: boolean('systemVisibility', options.systemVisibility, DEFAULTS.systemVisibility),
     debug: boolean('debug', options.debug, DEFAULTS.debug),
     handleSigint: boolean('handleSigint', options.handleSigint, DEFAULTS.handleSigint),
   };
@@ -137,6 +206,28 @@ function filter(value: unknown): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw invalid('bpfFilter', 'a libpcap filter such as "tcp port 443"', value);
   return value;
+}
+
+function packets(value: unknown): number {
+  if (value === undefined || value === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
+  return integer('packets', value, 0, Number.MAX_SAFE_INTEGER, 0);
+}
+
+function replaySpeed(value: unknown): number | 'max' | undefined {
+  if (value === undefined || value === 'max') return value;
+  if (typeof value !== 'number' || !(value > 0 && value < Number.POSITIVE_INFINITY)) {
+    throw invalid('replaySpeed', 'a number above 0 (1 is the recorded pace) or "max"', value);
+  }
+  return value;
+}
+
+function plugins(value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  for (const file of list) {
+    if (typeof file !== 'string' || file === '') throw invalid('plugins', 'a path or a list of paths', file);
+  }
+  return list as readonly string[];
 }
 
 function signal(value: unknown): AbortSignal | undefined {

@@ -8,16 +8,14 @@ import type { Labeller } from './classifier/labeller.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { FlowMeter } from './flow/meter.ts';
 import { Outbox } from './outbox.ts';
-import type { PacketFilter } from './packet/filter.ts';
-import { METERED, SKIP_ABANDONED } from './packet/packet-columns.ts';
-import type { PacketDecoder } from './packet/packet-decoder.ts';
+import { SKIP_ABANDONED } from './packet/packet-columns.ts';
+import type { PacketStage } from './packet/packet-stage.ts';
 import { type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from './source/source.ts';
 
 export interface Pipeline {
   readonly source: PacketSource;
   readonly batch: PacketBatch;
-  readonly filter: PacketFilter | null;
-  readonly decoder: PacketDecoder;
+  readonly packets: PacketStage;
   readonly meter: FlowMeter;
   /** Null where no user code and no nDPI wants to see flows. */
   readonly labeller: Labeller | null;
@@ -28,14 +26,18 @@ export interface Pipeline {
 /** Flows ended at once when the source has ended, so that a million of them never stand in memory twice. */
 const TERMINATE_AT_ONCE = 1024;
 
-/** Meters the whole source. `isStopped` is asked once for each batch; after a stop the live flows are handed over. */
-export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean): AsyncGenerator<FlowBatch, void> {
-  const { source, batch, meter, filter, labeller } = pipeline;
+/** Meters the whole source, which `open` opens unless it is. `isStopped` is asked once for each batch; after a stop the live flows are handed over. */
+export async function* meterFlows(
+  pipeline: Pipeline,
+  open: () => Promise<void>,
+  isStopped: () => boolean,
+): AsyncGenerator<FlowBatch, void> {
+  const { source, batch, meter, packets, labeller } = pipeline;
   const run = new Run(pipeline);
   const outbox = new Outbox(meter, labeller?.terminations);
   try {
     await run.start();
-    if (run.isSound) await source.open();
+    if (run.isSound) await open();
     while (!isStopped() && run.isSound) {
       try {
         const rows = source.read(batch);
@@ -69,7 +71,7 @@ export async function* meterFlows(pipeline: Pipeline, isStopped: () => boolean):
     run.report();
   }
   if (run.damage !== undefined) throw run.damage.error;
-  if (filter?.problem) throw filter.problem;
+  if (packets.problem !== null) throw packets.problem;
 }
 
 /** What may call user code, and what went wrong. After a failure user code only sees the end of flows and of the run. */
@@ -96,12 +98,10 @@ class Run {
 
   /** Returns what to wait for before the next batch, if anything. */
   meterBatch(): Promise<void> | undefined {
-    const { batch, filter, decoder, meter, labeller } = this.#pipeline;
+    const { batch, packets, meter, labeller } = this.#pipeline;
     this.#pipeline.packetsRead += batch.count;
     try {
-      decoder.columns.status.fill(METERED, 0, batch.count);
-      filter?.apply(batch, decoder.columns);
-      decoder.decode(batch);
+      packets.apply(batch);
       meter.meter(batch);
     } catch (error) {
       meter.packetsSkipped[SKIP_ABANDONED] += this.#pipeline.packetsRead - meter.packetsProcessed;

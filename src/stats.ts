@@ -9,14 +9,30 @@ export interface StreamerStats {
   packets_skipped: Record<SkipReason, number>;
   /** Flows in the table now; 0 after the run, unless user code failed. */
   flows_live: number;
+  /** Flows that the table takes at most: `capacity`. */
+  flows_capacity: number;
   /** Flows that ended, settled and were not dropped, by what ended them; after a `break` those that nobody took, too. */
   flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number };
   /** Flows dropped because the table was full. */
   flows_evicted: number;
   /** Bytes of the capture, after decompression. */
   bytes_read: number;
+  /** What the kernel counts where interfaces are the source; null otherwise. */
+  capture: CaptureStats | null;
   /** Seconds since the run began, or that it took. */
   seconds: number;
+}
+
+/** Of a live source, summed over its interfaces. A packet is received, then dropped by the kernel, read, or waiting. */
+export interface CaptureStats {
+  /** Packets that passed the filter in the kernel; those that it then dropped are in it. */
+  packets_received: number;
+  /** Packets lost because the kernel's buffer was full: the consumer was too slow. */
+  packets_dropped_by_kernel: number;
+  /** Packets lost by the interface or its driver. */
+  packets_dropped_by_interface: number;
+  /** Most packets seen waiting in the kernel's buffer. */
+  queue_high_water: number;
 }
 
 const [, ...REASONS] = SKIP_REASONS;
@@ -28,9 +44,11 @@ export function emptyStats(): StreamerStats {
     packets_metered: 0,
     packets_skipped: Object.fromEntries(REASONS.map((reason) => [reason, 0])) as Record<SkipReason, number>,
     flows_live: 0,
+    flows_capacity: 0,
     flows_exported: { inactive: 0, active: 0, termination: 0, user: 0, capacity: 0 },
     flows_evicted: 0,
     bytes_read: 0,
+    capture: null,
     seconds: 0,
   };
 }
@@ -44,9 +62,19 @@ export function statsOf({ source, meter, packetsRead }: Pipeline, seconds: numbe
   stats.packets_read = packetsRead;
   stats.packets_metered = meter.packetsMetered;
   stats.flows_live = meter.flowsLive;
+  stats.flows_capacity = meter.capacity;
   stats.flows_exported = { ...meter.exported };
   stats.flows_evicted = meter.flowsEvicted;
   stats.bytes_read = source.bytesRead;
+  const { capture } = source;
+  if (capture !== null) {
+    stats.capture = {
+      packets_received: capture.received,
+      packets_dropped_by_kernel: capture.droppedByKernel,
+      packets_dropped_by_interface: capture.droppedByInterface,
+      queue_high_water: capture.queueHighWater,
+    };
+  }
   stats.seconds = Math.round(seconds * 1e6) / 1e6;
   return stats;
 }

@@ -1,22 +1,20 @@
 // The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
+import { buildPipeline } from './build-pipeline.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
-import { Labeller } from './classifier/labeller.ts';
 import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
 import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
-import { Packet } from './classifier/packet.ts';
-import { PacketGuard } from './classifier/packet-guard.ts';
+import type { Packet } from './classifier/packet.ts';
 import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
-import { FlowMeter } from './flow/meter.ts';
 import type { FlowMetrics, MetricValue } from './flow/schema.ts';
+import { type Metering, OneMeter } from './metering.ts';
 import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
-import { meterFlows, type Pipeline } from './pipeline.ts';
+import { FilterAndDecode } from './packet/packet-stage.ts';
 import { openSource } from './source/open-source.ts';
-import { PacketBatch, type PacketSource } from './source/source.ts';
-import { emptyStats, type StreamerStats, statsOf } from './stats.ts';
+import { emptyStats, type StreamerStats } from './stats.ts';
 
 /** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
 type MetricAmong<Names extends string> = (
@@ -66,7 +64,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   readonly #options: ResolvedOptions;
   readonly #filter: PacketFilter | null;
   readonly #ndpi: NdpiClassifier | null;
-  #pipeline: Pipeline | undefined;
+  #metering: Metering | undefined;
+  #isIterated = false;
   /** The iterators that were handed out, to be closed by `asyncDispose`. */
   readonly #iterators: AsyncGenerator<unknown, void>[] = [];
   #isStopped = false;
@@ -92,23 +91,29 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
 
   /** What was read, metered, skipped and exported so far. During the run and after it; see docs/counters.md. */
   get stats(): StreamerStats {
-    const pipeline = this.#pipeline;
-    if (pipeline === undefined) return emptyStats();
+    if (!this.#isIterated || this.#metering === undefined) return emptyStats();
     const until = this.#endedAt === 0 ? performance.now() : this.#endedAt;
-    return statsOf(pipeline, (until - this.#startedAt) / 1000);
+    return this.#metering.stats((until - this.#startedAt) / 1000);
   }
 
   /** Stored bytes of the source consumed so far and in all (null when unknown), for a progress display. */
   get progress(): { position: number; size: number | null } {
-    const source = this.#pipeline?.source;
-    return { position: source?.position ?? 0, size: source?.size ?? null };
+    return this.#metering?.progress ?? { position: 0, size: null };
+  }
+
+  /**
+   * Opens the source before flows are asked for: an interface captures from now on, and rights that are needed for that
+   * can be given up. Rejects with SOURCE_*, CAPTURE_* or INTERFACE_*; iterating does so likewise where this was not called.
+   */
+  async open(): Promise<void> {
+    this.#metering ??= this.#build();
+    await this.#metering.open();
   }
 
   /** Ends the run: no more packets are read, and the flows that are live now come with `export_reason` 2. */
   stop(): void {
     this.#isStopped = true;
-    // A fill that waits for input (a pipe, say) must not hold the end up.
-    this.#pipeline?.source.close().catch(() => {});
+    this.#metering?.wake();
   }
 
   /**
@@ -142,12 +147,13 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   }
 
   async *#batches(): AsyncGenerator<FlowBatch, void> {
-    if (this.#pipeline !== undefined) {
+    if (this.#isIterated) {
       throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
     }
     const { signal, handleSigint } = this.#options;
-    const pipeline = this.#build();
-    this.#pipeline = pipeline;
+    this.#isIterated = true;
+    this.#metering ??= this.#build();
+    const metering = this.#metering;
     this.#startedAt = performance.now();
     const stop = () => this.stop();
     if (signal?.aborted) this.#isStopped = true;
@@ -155,8 +161,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     if (handleSigint) process.once('SIGINT', stop);
     try {
       let hasWarned = false;
-      for await (const batch of meterFlows(pipeline, () => this.#isStopped)) {
-        if (!hasWarned && pipeline.meter.flowsEvicted + pipeline.meter.exported.capacity > 0) {
+      for await (const batch of metering.flows(() => this.#isStopped)) {
+        if (!hasWarned && metering.isFull) {
           hasWarned = true;
           warnOfCapacity(this.#options);
         }
@@ -169,29 +175,18 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     }
   }
 
-  #build(): Pipeline {
+  #build(): Metering {
     const options = this.#options;
-    const source: PacketSource = openSource(options.source);
-    const batch = new PacketBatch();
-    const { decodeTunnels, fragments, snaplen } = options;
-    const decoder = new PacketDecoder({ decodeTunnels, fragments, snaplen });
+    const { decodeTunnels, fragments, snaplen, userMetrics } = options;
     const classifiers: NFStreamClassifier[] = this.#ndpi === null ? [] : [this.#ndpi];
     classifiers.push(...options.userClassifiers);
-    const hasUserCode = classifiers.length > 0 || Object.keys(options.userMetrics).length > 0;
-    const packet = new Packet(batch, decoder.columns);
-    const guard = options.debug ? new PacketGuard(batch, decoder.columns) : null;
-    const labeller = hasUserCode ? new Labeller(classifiers, options.userMetrics, packet, guard) : null;
-    const meter = new FlowMeter(
-      {
-        capacity: options.capacity,
-        activeTimeoutMs: options.activeTimeout * 1000,
-        inactiveTimeoutMs: options.inactiveTimeout * 1000,
-        onCapacity: options.onCapacity,
-      },
-      decoder.columns,
-      labeller,
-    );
-    return { source, batch, filter: this.#filter, decoder, meter, labeller, packetsRead: 0 };
+    const pipeline = buildPipeline(options, {
+      source: openSource(options.source),
+      packets: new FilterAndDecode(this.#filter, new PacketDecoder({ decodeTunnels, fragments, snaplen })),
+      classifiers,
+      userMetrics,
+    });
+    return new OneMeter(pipeline);
   }
 }
 

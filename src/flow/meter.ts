@@ -105,6 +105,11 @@ export class FlowMeter {
     return this.packetsMetered + skipped;
   }
 
+  /** Live flows at most. */
+  get capacity(): number {
+    return this.#table.capacity;
+  }
+
   /** Flows live now. */
   get flowsLive(): number {
     return this.#table.live;

@@ -1,6 +1,106 @@
-// The contract of the capture addon (native/capture.cc): libpcap's filter compiler and what `nfstream doctor` asks.
+// The contract of the capture addon (native/capture.cc): libpcap's filter compiler, live capture in batches, the list of
+// interfaces, and what `nfstream doctor` asks.
 import type { AddonBase } from './addon.ts';
 import { type LoadedAddon, type LoadFailure, loadAddon } from './load.ts';
+
+/** One interface that libpcap can capture from. */
+export interface InterfaceInfo {
+  readonly name: string;
+  /** libpcap's or the system's words; null where there are none. */
+  readonly description: string | null;
+  /** Canonical text (RFC 5952 for IPv6), without prefix length and zone. */
+  readonly addresses: readonly string[];
+  readonly isUp: boolean;
+  /** Up, and the driver says that it can carry packets. */
+  readonly isRunning: boolean;
+  readonly isLoopback: boolean;
+  readonly isWireless: boolean;
+  /** Whether a cable is plugged in, an access point associated; null where that means nothing or is not known. */
+  readonly isConnected: boolean | null;
+}
+
+export interface CaptureSettings {
+  /** Bytes of a frame that are captured, 1 to 262144 (libpcap's own maximum). */
+  readonly snaplen: number;
+  readonly promiscuous: boolean;
+  /** Bytes of the kernel's buffer. */
+  readonly bufferSize: number;
+  /** Packets are handed over after this many ms at the latest; ignored where `immediate` is true. */
+  readonly batchTimeoutMs: number;
+  /** Packets are handed over as they arrive. */
+  readonly immediate: boolean;
+  /** Filter expression, run in the kernel; '' for none. */
+  readonly filter: string;
+  /** Capture nothing before `release` is called; what arrives until then is neither kept nor counted as dropped. */
+  readonly isHeld: boolean;
+}
+
+export interface CaptureFailure {
+  /** What kind it is; the error's code follows from it. */
+  readonly kind: 'not_found' | 'denied' | 'down' | 'filter' | 'failed';
+  /** libpcap's words. */
+  readonly message: string;
+}
+
+/** Where `read` puts packets: columns of one batch and the bytes that its frames lie in. All are kept referenced. */
+export interface CaptureTarget {
+  /** Takes at least one frame of the handle's `snaplen` bytes; 65,536 more make a good batch. */
+  readonly bytes: Uint8Array;
+  readonly timeMs: Float64Array;
+  readonly frameAt: Int32Array;
+  readonly capturedLength: Int32Array;
+  readonly wireLength: Uint32Array;
+}
+
+/** An interface that is captured from. Its kernel buffer fills from the moment it is opened. */
+export interface CaptureHandle {
+  /** LINKTYPE_ value, as a capture file would have it. */
+  readonly linkType: number;
+  /** Bytes of a frame at most. */
+  readonly snaplen: number;
+  /** Whether time stamps are taken in nanoseconds. */
+  readonly isNanosecond: boolean;
+
+  /** Says where `read` writes from now on. Columns must be equally long, `bytes` at least `snaplen` long. */
+  attach(target: CaptureTarget): void;
+
+  /**
+   * Copies packets that wait in the kernel's buffer: into rows `row` and up, frames into `bytes` from `at` on. Stops
+   * when the columns are full, when less than `snaplen` bytes are free, or when no packet waits. Never blocks.
+   *
+   * @returns the rows that were filled: 0 when nothing waits (or nothing has room)
+   * @throws Error with `kind` 'down' (the interface vanished) or 'failed' and libpcap's words
+   */
+  read(row: number, at: number): number;
+
+  /**
+   * Calls `ready` once, when packets wait or the interface has something to say (`read` then tells). At once if they
+   * wait already. Costs nothing until then: a thread of the addon sleeps. A second call before that replaces `ready`.
+   */
+  wait(ready: () => void): void;
+
+  /**
+   * libpcap's counters since the start into `into[0..2]`: received (those dropped by the kernel included), dropped by the
+   * kernel for want of room, dropped by the interface or its driver. Returns false when they can not be had.
+   */
+  stats(into: Float64Array): boolean;
+
+  /** Whether the interface exists and is up, now; a system call. The pseudo-interface `any` always is. */
+  isUp(): boolean;
+
+  /**
+   * Joins the fanout group `group` (1 to 65535) of this network namespace: of its members one gets each packet, the one
+   * that `program` (a classic BPF program, two words an instruction as in src/packet/bpf.ts) returns modulo their number.
+   * Returns '' or why not (the platform has none, the kernel is too old).
+   */
+  joinFanout(group: number, program: Uint32Array): string;
+
+  /** Begins to capture where `isHeld` was set. Throws as `read` does. */
+  release(): void;
+
+  /** Stops capturing. Safe to call twice; all else throws afterwards. */
+  close(): void;
+}
 
 export interface CaptureAddon extends AddonBase {
   /** libpcap's own words, for example `libpcap version 1.10.3 (with TPACKET_V3)`. */
@@ -26,6 +126,12 @@ export interface CaptureAddon extends AddonBase {
 
   /** '' when this process may capture from `device`, else libpcap's message. Opens it for a moment, captures nothing. */
   probeCapture(device: string): string;
+
+  /** The interfaces, in libpcap's order (the best guess first), or libpcap's message. */
+  listInterfaces(): readonly InterfaceInfo[] | string;
+
+  /** Opens an interface for live capture, or says why not. The handle must be closed. */
+  openCapture(device: string, settings: CaptureSettings): CaptureHandle | CaptureFailure;
 }
 
 /** Loads the addon or says why not; never throws. */

@@ -60,6 +60,8 @@ export interface CaptureSourceOptions {
 }
 
 export class CaptureSource implements PacketSource {
+  readonly clock = null;
+  readonly capture = null;
   private readonly origin: ByteOrigin;
   private chunkBytes: number;
   private feeder: DecompressedBytes | null = null;

@@ -4,6 +4,8 @@ import type { CaptureSource } from './capture-source.ts';
 import { type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from './source.ts';
 
 export class SourceList implements PacketSource {
+  readonly clock = null;
+  readonly capture = null;
   private readonly parts: readonly CaptureSource[];
   private index = 0;
   /** The current part is read to its end, the next one not opened yet. */

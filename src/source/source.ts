@@ -22,6 +22,11 @@ export class PacketBatch {
   view: DataView = new DataView(new ArrayBuffer(0));
   /** Time stamps, ms since the epoch, fraction kept (a double resolves 0.25 µs today). */
   readonly timeMs: Float64Array;
+  /**
+   * What timeouts go by, ms: the time stamps themselves (the same array), unless the source has a clock that goes on
+   * evenly while the system's is set.
+   */
+  clockMs: Float64Array;
   /** Where the frame begins in `bytes`. */
   readonly frameAt: Int32Array;
   /** Bytes of the frame that are present at `frameAt`. */
@@ -34,6 +39,7 @@ export class PacketBatch {
   constructor(capacity: number = BATCH_CAPACITY) {
     this.capacity = capacity;
     this.timeMs = new Float64Array(capacity);
+    this.clockMs = this.timeMs;
     this.frameAt = new Int32Array(capacity);
     this.capturedLength = new Int32Array(capacity);
     this.wireLength = new Uint32Array(capacity);
@@ -41,8 +47,29 @@ export class PacketBatch {
   }
 }
 
+/** What time it is where nothing arrives. Sources without one leave time to their packets. */
+export interface Clock {
+  /**
+   * The time up to which every packet has been read, ms, on the scale of `PacketBatch.clockMs`; -Infinity while that can
+   * not be told (packets wait to be read). Flows whose timeout lies before it have ended.
+   */
+  now(): number;
+}
+
+/** What the captures of a live source count, summed over its interfaces. */
+export interface CaptureCounters {
+  /** Packets that passed the filter in the kernel, those that were dropped included. */
+  received: number;
+  /** Packets that the kernel dropped because its buffer was full: the consumer is too slow. */
+  droppedByKernel: number;
+  /** Packets that the interface or its driver dropped. */
+  droppedByInterface: number;
+  /** Most packets seen waiting in the kernel's buffer. */
+  queueHighWater: number;
+}
+
 export interface PacketSource {
-  /** Name for messages: the path, `-`, or `<stream>` and `<bytes>`. */
+  /** Name for messages: the path, `-`, `<stream>` and `<bytes>`, or the interface. */
   readonly name: string;
   /** Capture bytes consumed so far, after decompression. */
   readonly bytesRead: number;
@@ -50,6 +77,10 @@ export interface PacketSource {
   readonly position: number;
   /** Stored bytes in all, where known. */
   readonly size: number | null;
+  /** Null where packets alone move time. */
+  readonly clock: Clock | null;
+  /** Null for what is no interface. Reading it may ask the kernel. */
+  readonly capture: CaptureCounters | null;
 
   /** Opens the source. Rejects with SOURCE_* when it can't be had. */
   open(): Promise<void>;
@@ -61,8 +92,11 @@ export interface PacketSource {
    */
   read(batch: PacketBatch): number;
 
-  /** Waits until `read` can make progress. Rejects with NfstreamError; frames buffered before that stay readable. */
-  fill(): Promise<void>;
+  /**
+   * Waits until `read` can make progress. Rejects with NfstreamError; frames buffered before that stay readable. A source
+   * with a clock resolves after `timeoutMs` at the latest, where given: time for flows to end.
+   */
+  fill(timeoutMs?: number): Promise<void>;
 
   /** Releases every resource. Safe to call at any time, and twice. */
   close(): Promise<void>;

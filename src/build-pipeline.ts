@@ -1,0 +1,40 @@
+// Options into the stages of one meter, in the order in which packets pass them.
+import type { NFStreamClassifier } from './classifier/classifier.ts';
+import { Labeller } from './classifier/labeller.ts';
+import { Packet } from './classifier/packet.ts';
+import { PacketGuard } from './classifier/packet-guard.ts';
+import { FlowMeter } from './flow/meter.ts';
+import type { UserMetric } from './metric/metric.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { PacketStage } from './packet/packet-stage.ts';
+import type { Pipeline } from './pipeline.ts';
+import { PacketBatch, type PacketSource } from './source/source.ts';
+
+export interface Stages {
+  readonly source: PacketSource;
+  readonly packets: PacketStage;
+  /** In the order in which they see a packet, the built-in ones first. */
+  readonly classifiers: readonly NFStreamClassifier[];
+  readonly userMetrics: Readonly<Record<string, UserMetric>>;
+}
+
+/** The pipeline of these stages; `options` say how to meter. */
+export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipeline {
+  const { source, packets, classifiers, userMetrics } = stages;
+  const batch = new PacketBatch();
+  const hasUserCode = classifiers.length > 0 || Object.keys(userMetrics).length > 0;
+  const packet = new Packet(batch, packets.columns);
+  const guard = options.debug ? new PacketGuard(batch, packets.columns) : null;
+  const labeller = hasUserCode ? new Labeller(classifiers, userMetrics, packet, guard) : null;
+  const meter = new FlowMeter(
+    {
+      capacity: options.capacity,
+      activeTimeoutMs: options.activeTimeout * 1000,
+      inactiveTimeoutMs: options.inactiveTimeout * 1000,
+      onCapacity: options.onCapacity,
+    },
+    packets.columns,
+    labeller,
+  );
+  return { source, batch, packets, meter, labeller, packetsRead: 0 };
+}
