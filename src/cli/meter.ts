@@ -6,13 +6,13 @@
 // input is damaged), and neither flows nor summary where writing the flows failed.
 import { basename } from 'node:path';
 import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
+import type { UserCode } from '../plugin/plugin.ts';
 import { CsvSink } from '../sink/csv.ts';
 import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
 import { type MeterArguments, warningWithFlagNames, withFlagNames } from './meter-arguments.ts';
-import type { UserCode } from './plugin.ts';
 import type { PluginGuard } from './plugin-guard.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
@@ -39,7 +39,7 @@ interface Outputs {
 export async function meter(args: MeterArguments): Promise<number> {
   if (args.plugins.length === 0) return run(args, { userMetrics: {}, userClassifiers: [] }, null);
   const { PluginGuard } = await import('./plugin-guard.ts');
-  const { loadPlugins } = await import('./plugin.ts');
+  const { loadPlugins } = await import('../plugin/plugin.ts');
   const guard = new PluginGuard(args.plugins);
   try {
     return await run(args, await Promise.race([loadPlugins(args.plugins, hasNdpi(args)), guard.failed]), guard);

@@ -6,7 +6,7 @@
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { NfstreamError } from '../errors.ts';
-import { thrownText } from './plugin-error.ts';
+import { thrownText } from '../plugin/plugin-error.ts';
 import { printError } from './report-error.ts';
 
 export class PluginGuard {

@@ -1,4 +1,4 @@
-// The files of --plugin into user metrics and classifiers, as the Streamer takes them.
+// Plugin files into user metrics and classifiers, as the Streamer takes them.
 //
 // A plugin is a module in TypeScript or JavaScript, ESM or CommonJS, that exports `userMetrics`, `userClassifiers` or
 // both, by name or as an object that is its default export. jiti compiles it in memory, so that TypeScript needs no
