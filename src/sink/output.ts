@@ -1,9 +1,10 @@
 // Text in pieces, out in big chunks: to a file, standard output, a FIFO or a device.
 //
 // A file is written under a temporary name beside its target and renamed when it is finished, so that a file under
-// its own name is always whole; an existing one is replaced then, not before. What is no regular file (a device, a
-// FIFO, `-`, /dev/stdout, /dev/fd/N) is written directly. Every write is asynchronous, also to a pipe, so a reader
-// that stalls doesn't stall signals and timers.
+// its own name is always whole; an existing one is replaced then, not before. `direct` writes it under its own name from
+// the start, for runs that last: what was written stays whatever happens, as whole lines. What is no regular file (a
+// device, a FIFO, `-`, /dev/stdout, /dev/fd/N) is always written directly. Every write is asynchronous, also to a pipe,
+// so a reader that stalls doesn't stall signals and timers.
 import { type Stats, unlinkSync, write } from 'node:fs';
 import { access, constants, type FileHandle, open, realpath, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -17,6 +18,8 @@ const CHUNK = 1 << 16;
 const LINGER_MS = 200;
 const BUSY_RETRY_MS = 5;
 
+const LINE_FEED = 0x0a;
+
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
 
@@ -24,7 +27,10 @@ export interface Output {
   /** The target as it was given, for messages. */
   readonly name: string;
 
-  /** Adds text. When it returns a promise, wait for it before the next call. Rejects with OUTPUT_FAILED. */
+  /**
+   * Adds text. When it returns a promise, wait for it before the next call. Rejects with OUTPUT_FAILED, also where it was
+   * earlier text that could not be written.
+   */
   append(text: string): Promise<void> | void;
 
   /** Writes the rest; a file gets its name. Rejects with OUTPUT_FAILED, and then no temporary file is left. */
@@ -37,19 +43,25 @@ export interface Output {
   unlink(): void;
 }
 
+export interface OutputOptions {
+  /** Write a file under its own name at once; one that is there is emptied first (default false). */
+  readonly direct?: boolean;
+}
+
 /**
  * Opens `target` for writing: a path, or `-` for standard output.
  * @throws NfstreamError OUTPUT_FAILED that names the target.
  */
-export async function openOutput(target: string): Promise<Output> {
+export async function openOutput(target: string, { direct = false }: OutputOptions = {}): Promise<Output> {
   const descriptor = standardDescriptor(target);
-  if (descriptor !== null) return new DescriptorOutput(target, descriptor, null, null);
+  if (descriptor !== null) return new DescriptorOutput(target, descriptor);
   try {
     const existing = await statOrNull(target);
     if (existing?.isDirectory()) throw new NfstreamError('OUTPUT_FAILED', `${opening(target)}: it is a folder`);
-    if (existing !== null && !existing.isFile()) {
+    const isFile = existing === null || existing.isFile();
+    if (direct || !isFile) {
       const handle = await open(target, 'w');
-      return new DescriptorOutput(target, handle.fd, handle, null);
+      return new DescriptorOutput(target, handle.fd, { handle, isCutBack: isFile });
     }
     return await openBeside(target, existing);
   } catch (error) {
@@ -66,7 +78,7 @@ async function openBeside(target: string, existing: Stats | null): Promise<Outpu
   const stem = basename(final).slice(0, 64);
   const temporary = join(dirname(final), `.${stem}.${process.pid}-${Math.random().toString(36).slice(2, 10)}.part`);
   const handle = await open(temporary, 'wx');
-  const output = new DescriptorOutput(target, handle.fd, handle, { temporary, final });
+  const output = new DescriptorOutput(target, handle.fd, { handle, renaming: { temporary, final } });
   if (existing !== null) {
     try {
       await handle.chmod(existing.mode & 0o7777);
@@ -94,33 +106,43 @@ function standardDescriptor(target: string): number | null {
   return numbered === null ? null : Number(numbered[1]);
 }
 
+interface Ownership {
+  /** Missing where the descriptor isn't ours to close. */
+  readonly handle?: FileHandle;
+  readonly renaming?: { readonly temporary: string; readonly final: string };
+  /** Whether a line that was written in part is taken away again. */
+  readonly isCutBack?: boolean;
+}
+
 class DescriptorOutput implements Output {
   readonly name: string;
   readonly #descriptor: number;
-  /** Null where the descriptor isn't ours to close. */
-  readonly #handle: FileHandle | null;
-  #renaming: { temporary: string; final: string } | null;
+  readonly #handle: FileHandle | undefined;
+  readonly #isCutBack: boolean;
+  #renaming: Ownership['renaming'];
   #text = '';
   #timer: NodeJS.Timeout | undefined;
   /** All writes so far, one after the other. */
   #written: Promise<void> = Promise.resolve();
+  /** What the first of them that failed met. */
+  #failure: NfstreamError | undefined;
+  /** Bytes that were written. */
+  #size = 0;
 
-  constructor(
-    name: string,
-    descriptor: number,
-    handle: FileHandle | null,
-    renaming: { temporary: string; final: string } | null,
-  ) {
+  constructor(name: string, descriptor: number, { handle, renaming, isCutBack = false }: Ownership = {}) {
     this.name = name;
     this.#descriptor = descriptor;
     this.#handle = handle;
     this.#renaming = renaming;
+    this.#isCutBack = isCutBack;
   }
 
   append(text: string): Promise<void> | void {
+    // A piece that the timer wrote may have failed with nobody waiting for it.
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.#text += text;
     if (this.#text.length >= CHUNK) return this.#flush();
-    if (this.#renaming === null) {
+    if (this.#renaming === undefined) {
       this.#timer ??= setTimeout(() => void this.#flush().catch(() => {}), LINGER_MS).unref();
     }
   }
@@ -147,9 +169,24 @@ class DescriptorOutput implements Output {
         at += await writeSome(this.#descriptor, bytes, at);
       } catch (error) {
         // Somebody who shares the terminal or pipe made it non-blocking.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw writeFailed(this.name, error);
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
+          if (this.#isCutBack) await this.#cutBack(bytes, at);
+          this.#failure = writeFailed(this.name, error);
+          throw this.#failure;
+        }
         await sleep(BUSY_RETRY_MS);
       }
+    }
+    this.#size += bytes.length;
+  }
+
+  /** A disk can be full in the middle of a row: leaves the whole ones among the first `at` of `bytes`. */
+  async #cutBack(bytes: Buffer, at: number): Promise<void> {
+    const whole = at === 0 ? 0 : bytes.lastIndexOf(LINE_FEED, at - 1) + 1;
+    try {
+      await this.#handle?.truncate(this.#size + whole);
+    } catch {
+      // The part of a line stays.
     }
   }
 
@@ -158,8 +195,8 @@ class DescriptorOutput implements Output {
       await this.#flush();
       await this.#written;
       await this.#handle?.close();
-      if (this.#renaming !== null) await rename(this.#renaming.temporary, this.#renaming.final);
-      this.#renaming = null;
+      if (this.#renaming !== undefined) await rename(this.#renaming.temporary, this.#renaming.final);
+      this.#renaming = undefined;
     } catch (error) {
       await this.abandon();
       throw error instanceof NfstreamError ? error : writeFailed(this.name, error);
@@ -179,14 +216,14 @@ class DescriptorOutput implements Output {
   }
 
   unlink(): void {
-    if (this.#renaming === null) return;
+    if (this.#renaming === undefined) return;
     this.#text = '';
     try {
       unlinkSync(this.#renaming.temporary);
     } catch {
       // Gone already, or beyond reach.
     }
-    this.#renaming = null;
+    this.#renaming = undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openOutput } from '../../src/sink/output.ts';
 
 let folder: string;
@@ -25,6 +26,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
 const isRoot = process.getuid?.() === 0;
+/** Tried in a mount namespace of its own, so that nothing stays. */
+const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
 
 const failing = (target: string) => openOutput(target).catch((error: unknown) => error);
 
@@ -95,6 +98,63 @@ describe('a file', () => {
   });
 });
 
+describe('a direct file', () => {
+  it('is under its name from the start, empties an old one, and shows rows before the end', async () => {
+    writeFileSync(at('flows'), 'old\n', { mode: 0o640 });
+    symlinkSync('flows', at('link'));
+    const output = await openOutput(at('link'), { direct: true });
+    expect(readFileSync(at('flows'), 'utf8')).toBe('');
+    await output.append('first\n');
+    await vi.waitUntil(() => readFileSync(at('flows'), 'utf8') === 'first\n');
+    await output.append('second\n');
+    await output.close();
+    expect(readFileSync(at('flows'), 'utf8')).toBe('first\nsecond\n');
+    expect(readdirSync(folder).sort()).toEqual(['flows', 'link']);
+    expect(statSync(at('flows')).mode & 0o777).toBe(0o640);
+  });
+
+  it('keeps what it has when it is abandoned, and what was written when the process dies', async () => {
+    const abandoned = await openOutput(at('abandoned'), { direct: true });
+    await abandoned.append('row\n');
+    await abandoned.abandon();
+    expect(readFileSync(at('abandoned'), 'utf8')).toBe('row\n');
+    const killed = await openOutput(at('killed'), { direct: true });
+    await killed.append('row\n');
+    await vi.waitUntil(() => statSync(at('killed')).size > 0);
+    killed.unlink();
+    expect(readFileSync(at('killed'), 'utf8')).toBe('row\n');
+    await killed.abandon();
+  });
+
+  it('is refused like others', async () => {
+    mkdirSync(at('folder'));
+    const refused = (name: string) => openOutput(at(name), { direct: true }).catch((error: unknown) => error);
+    expect(await refused('folder')).toMatchObject({ code: 'OUTPUT_FAILED' });
+    expect(await refused('none/flows')).toMatchObject({ message: expect.stringMatching(/there is no folder/) });
+  });
+
+  it.skipIf(!canMount)('ends with its last whole line where the disk is full (skipped without mounts)', async () => {
+    mkdirSync(at('disk'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', at('disk')]);
+    try {
+      const output = await openOutput(at('disk/flows'), { direct: true });
+      const row = `${'x'.repeat(998)}\n`;
+      const fill = async () => {
+        for (let i = 0; i < 1000; i++) await output.append(row);
+      };
+      const full = { code: 'OUTPUT_FAILED', message: expect.stringMatching(/no space left on device \(ENOSPC\)$/) };
+      await expect(fill()).rejects.toMatchObject(full);
+      await expect(async () => output.append(row)).rejects.toMatchObject(full);
+      await output.abandon();
+      const rows = readFileSync(at('disk/flows'), 'utf8').split(/(?<=\n)/);
+      expect(rows.length).toBe(Math.floor((256 << 10) / row.length));
+      expect(rows.every((text) => text === row)).toBe(true);
+    } finally {
+      execFileSync('umount', [at('disk')]);
+    }
+  });
+});
+
 describe('a target that cannot be written', () => {
   it('is refused by name: no folder, a folder, a file for a folder', async () => {
     expect(await failing(at('none/flows.csv'))).toMatchObject({
@@ -130,6 +190,19 @@ describe('a target that cannot be written', () => {
     const small = await openOutput('/dev/full');
     await small.append('x');
     await expect(small.close()).rejects.toMatchObject(expected);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('reports with the next row what the timer could not write', async () => {
+    const output = await openOutput('/dev/full');
+    await output.append('x');
+    const next = async () => {
+      for (;;) {
+        await output.append('x');
+        await sleep(10);
+      }
+    };
+    await expect(next()).rejects.toMatchObject({ code: 'OUTPUT_FAILED' });
+    await output.abandon();
   });
 });
 
