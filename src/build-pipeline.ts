@@ -31,10 +31,11 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
       capacity: options.capacity,
       activeTimeoutMs: options.activeTimeout * 1000,
       inactiveTimeoutMs: options.inactiveTimeout * 1000,
+      expiresActive: source.clock !== null || options.replaySpeed !== undefined,
       onCapacity: options.onCapacity,
     },
     packets.columns,
     labeller,
   );
-  return { source, batch, packets, meter, labeller, packetsRead: 0 };
+  return { source, batch, packets, meter, labeller, maxPackets: options.packets, packetsRead: 0 };
 }

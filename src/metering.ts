@@ -43,8 +43,7 @@ export class OneMeter implements Metering {
   }
 
   wake(): void {
-    // A fill that waits for input (a pipe, say) must not hold the end up.
-    this.#pipeline.source.close().catch(() => {});
+    this.#pipeline.source.stop();
   }
 
   stats(seconds: number): StreamerStats {

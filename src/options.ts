@@ -6,7 +6,7 @@ import { NDPI_FIELDS } from './classifier/ndpi-fields.ts';
 import { NfstreamError } from './errors.ts';
 import { CLASSIC } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
-import { checkSource, type SingleSource, type SourceInput } from './source/open-source.ts';
+import { checkSource, interfacesOf, type SingleSource, type SourceInput } from './source/open-source.ts';
 
 export interface StreamerOptions {
   /**
@@ -70,6 +70,8 @@ export interface StreamerOptions {
 
 export interface ResolvedOptions {
   source: readonly SingleSource[];
+  /** The interfaces that `source` names; null where it names captures. */
+  interfaces: readonly string[] | null;
   capacity: number;
   onCapacity: 'drop' | 'export';
   activeTimeout: number;
@@ -171,8 +173,10 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
   }
   const hasNdpi = options.enableNdpi !== false;
   const userMetrics = metrics(options.userMetrics, hasNdpi);
-  return {
-    source: checkSource(options.source),
+  const source = checkSource(options.source);
+  const resolved = {
+    source,
+    interfaces: interfacesOf(source),
     capacity: integer('capacity', options.capacity, 1, MAX_CAPACITY, DEFAULTS.capacity),
     onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
@@ -200,6 +204,28 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     debug: boolean('debug', options.debug, DEFAULTS.debug),
     handleSigint: boolean('handleSigint', options.handleSigint, DEFAULTS.handleSigint),
   };
+  refuseTogether(resolved);
+  return resolved;
+}
+
+/** Options that are right each, and not together. */
+function refuseTogether(options: ResolvedOptions): void {
+  const { interfaces, replaySpeed, systemVisibility, meters, userMetrics, userClassifiers } = options;
+  const refuse = (message: string) => {
+    throw new NfstreamError('INVALID_OPTION', message);
+  };
+  if (interfaces !== null && replaySpeed !== undefined) {
+    refuse(`Expected a capture for replaySpeed but received the interface ${interfaces[0]}`);
+  }
+  if (interfaces === null && systemVisibility) {
+    refuse('Expected an interface for systemVisibility but received a capture, whose processes nobody knows any more');
+  }
+  if (meters > 1 && (Object.keys(userMetrics).length > 0 || userClassifiers.length > 0)) {
+    const name = userClassifiers.length > 0 ? 'userClassifiers' : 'userMetrics';
+    refuse(
+      `Expected 1 for meters with ${name}, which can't be sent to threads; name the module that exports them in plugins`,
+    );
+  }
 }
 
 function filter(value: unknown): string | undefined {

@@ -19,9 +19,14 @@ export interface Pipeline {
   readonly meter: FlowMeter;
   /** Null where no user code and no nDPI wants to see flows. */
   readonly labeller: Labeller | null;
+  /** Rows after which the run ends; may be Infinity. */
+  readonly maxPackets: number;
   /** Rows that the source gave. The meter counts what became of each. */
   packetsRead: number;
 }
+
+/** How often flows are looked for that ended although nothing arrives. */
+const EXPIRY_MS = 200;
 
 /** Flows ended at once when the source has ended, so that a million of them never stand in memory twice. */
 const TERMINATE_AT_ONCE = 1024;
@@ -38,14 +43,16 @@ export async function* meterFlows(
   try {
     await run.start();
     if (run.isSound) await open();
-    while (!isStopped() && run.isSound) {
+    while (run.isSound && pipeline.packetsRead < pipeline.maxPackets) {
+      if (isStopped() && !source.isDraining) break;
       try {
         const rows = source.read(batch);
         if (rows === SOURCE_END) break;
         if (rows === SOURCE_WAIT) {
+          if (source.clock !== null) run.advance(source.clock.now());
           // Whoever waits for flows must not wait for packets.
           yield* outbox.takeReady();
-          const filling = source.fill();
+          const filling = source.fill(meter.flowsLive > 0 ? EXPIRY_MS : undefined);
           if (!outbox.isEmpty) yield* outbox.takeReadyWhile(filling);
           await filling;
           continue;
@@ -98,7 +105,8 @@ class Run {
 
   /** Returns what to wait for before the next batch, if anything. */
   meterBatch(): Promise<void> | undefined {
-    const { batch, packets, meter, labeller } = this.#pipeline;
+    const { batch, packets, meter, labeller, packetsRead, maxPackets } = this.#pipeline;
+    batch.count = Math.min(batch.count, maxPackets - packetsRead);
     this.#pipeline.packetsRead += batch.count;
     try {
       packets.apply(batch);
@@ -109,6 +117,15 @@ class Run {
       return undefined;
     }
     return labeller?.batchMetered()?.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Time has passed, whether or not packets came. */
+  advance(clockMs: number): void {
+    try {
+      this.#pipeline.meter.advance(clockMs);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Ends some of the live flows; whether there may be more. */

@@ -1,7 +1,7 @@
 // The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
 import { buildPipeline } from './build-pipeline.ts';
+import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
-import { NdpiClassifier } from './classifier/ndpi-classifier.ts';
 import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 import type { Packet } from './classifier/packet.ts';
 import { NfstreamError } from './errors.ts';
@@ -13,7 +13,7 @@ import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './op
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
 import { FilterAndDecode } from './packet/packet-stage.ts';
-import { openSource } from './source/open-source.ts';
+import { packetSourceOf } from './packet-source.ts';
 import { emptyStats, type StreamerStats } from './stats.ts';
 
 /** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
@@ -63,7 +63,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
 {
   readonly #options: ResolvedOptions;
   readonly #filter: PacketFilter | null;
-  readonly #ndpi: NdpiClassifier | null;
+  readonly #builtIn: readonly NFStreamClassifier[];
   #metering: Metering | undefined;
   #isIterated = false;
   /** The iterators that were handed out, to be closed by `asyncDispose`. */
@@ -77,16 +77,16 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
    */
   constructor(options: Options & NoOther<Options> & MetricsAmong<Names>) {
     this.#options = resolveOptions(options as unknown as StreamerOptions);
-    const { bpfFilter, snaplen, enableNdpi, dissections, userClassifiers } = this.#options;
-    this.#filter = bpfFilter === undefined ? null : new PacketFilter(bpfFilter, snaplen);
-    this.#ndpi = enableNdpi ? new NdpiClassifier({ dissections }) : null;
-    const taken = userClassifiers.find((classifier) => classifier.name === this.#ndpi?.name);
-    if (taken !== undefined) {
-      throw new NfstreamError(
-        'INVALID_OPTION',
-        `userClassifiers: the name "${taken.name}" is taken by the built-in one`,
-      );
-    }
+    const { bpfFilter, snaplen, userClassifiers } = this.#options;
+    // An interface's filter runs in the kernel.
+    this.#filter = bpfFilter === undefined || this.isLive ? null : new PacketFilter(bpfFilter, snaplen);
+    this.#builtIn = builtInClassifiers(this.#options);
+    refuseNamesOf(this.#builtIn, userClassifiers);
+  }
+
+  /** Whether the source is one or more interfaces, not captures. */
+  get isLive(): boolean {
+    return this.#options.interfaces !== null;
   }
 
   /** What was read, metered, skipped and exported so far. During the run and after it; see docs/counters.md. */
@@ -133,6 +133,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   async [Symbol.asyncDispose](): Promise<void> {
     this.stop();
     for (const iterator of this.#iterators) await iterator.return();
+    // Opened, and not iterated: a run that is over at once closes everything.
+    if (!this.#isIterated && this.#metering !== undefined) for await (const _ of this.batches());
   }
 
   #keep<T>(iterator: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
@@ -159,6 +161,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     if (signal?.aborted) this.#isStopped = true;
     signal?.addEventListener('abort', stop, { once: true });
     if (handleSigint) process.once('SIGINT', stop);
+    const cancelDuration = after(this.#options.duration, stop);
     try {
       let hasWarned = false;
       for await (const batch of metering.flows(() => this.#isStopped)) {
@@ -172,22 +175,36 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
       this.#endedAt = performance.now();
       signal?.removeEventListener('abort', stop);
       process.off('SIGINT', stop);
+      cancelDuration();
     }
   }
 
   #build(): Metering {
     const options = this.#options;
-    const { decodeTunnels, fragments, snaplen, userMetrics } = options;
-    const classifiers: NFStreamClassifier[] = this.#ndpi === null ? [] : [this.#ndpi];
-    classifiers.push(...options.userClassifiers);
+    const { decodeTunnels, fragments, snaplen, userMetrics, userClassifiers } = options;
     const pipeline = buildPipeline(options, {
-      source: openSource(options.source),
+      source: packetSourceOf(options),
       packets: new FilterAndDecode(this.#filter, new PacketDecoder({ decodeTunnels, fragments, snaplen })),
-      classifiers,
+      classifiers: [...this.#builtIn, ...userClassifiers],
       userMetrics,
     });
     return new OneMeter(pipeline);
   }
+}
+
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** Calls `then` after so many seconds, which may be more than a timer takes; never after Infinity. Returns what cancels it. */
+function after(seconds: number, then: () => void): () => void {
+  const until = performance.now() + seconds * 1000;
+  let timer: NodeJS.Timeout | undefined;
+  const wait = () => {
+    const left = until - performance.now();
+    if (left <= 0) then();
+    else if (left < Number.POSITIVE_INFINITY) timer = setTimeout(wait, Math.min(left, MAX_TIMER_MS));
+  };
+  wait();
+  return () => clearTimeout(timer);
 }
 
 function warnOfCapacity({ capacity, onCapacity }: ResolvedOptions): void {

@@ -1,5 +1,6 @@
-// When flows fall inactive: a wheel of buckets, one for each tick of the packets' clock, that queues every live flow
-// under its deadline.
+// When flows end without a packet of theirs: a wheel of buckets, one for each tick of the clock, that queues every live
+// flow under its deadline. That is when it will have been inactive for long enough, and where time goes on by itself
+// also when it will have been active for too long, whichever comes first.
 //
 //   bucket k of n: flows whose deadline, when they were queued, lay in [k * tick, (k + 1) * tick)
 //
@@ -13,14 +14,41 @@ import * as record from './record.ts';
 // Own constants are folded into the code (see meter.ts).
 const { DOUBLE_CLOCK, RECORD_DOUBLES, RECORD_WORDS, WORD_BUCKET, WORD_NEXT, WORD_PREVIOUS } = record;
 
-const MAX_TICK_MS = 500;
+const MAX_TICK_MS = 200;
 const TICKS_PER_TIMEOUT = 64;
 /** A power of two, so that a tick finds its bucket by a mask. */
 const MAX_BUCKETS = 1 << 16;
 
+export interface Timeouts {
+  readonly inactiveMs: number;
+  readonly activeMs: number;
+  /** By slot: the clock at the flow's start; null where the active timeout waits for the flow's next packet. */
+  readonly starts: StartClocks | null;
+}
+
+/** The clock at the start of each live flow. A record has the first time stamp only, and clocks get set. */
+export class StartClocks {
+  #ms = new Float64Array(1024);
+
+  get(slot: number): number {
+    return this.#ms[slot];
+  }
+
+  set(slot: number, clockMs: number): void {
+    if (slot >= this.#ms.length) {
+      const longer = new Float64Array(Math.max(slot + 1, this.#ms.length * 2));
+      longer.set(this.#ms);
+      this.#ms = longer;
+    }
+    this.#ms[slot] = clockMs;
+  }
+}
+
 export class ExpiryWheel {
   readonly #store: RecordStore;
-  readonly #timeoutMs: number;
+  readonly #timeouts: Timeouts;
+  /** No deadline lies further ahead; may be Infinity: nothing is queued then. */
+  readonly #horizonMs: number;
   readonly #tickMs: number;
   readonly #heads: Int32Array;
   readonly #tails: Int32Array;
@@ -28,25 +56,33 @@ export class ExpiryWheel {
   /** The clock at which `advance` has something to look at. */
   nextTickMs = Number.NEGATIVE_INFINITY;
 
-  /** `timeoutMs` may be Infinity: nothing is queued then. */
-  constructor(store: RecordStore, timeoutMs: number) {
+  constructor(store: RecordStore, timeouts: Timeouts) {
     this.#store = store;
-    this.#timeoutMs = timeoutMs;
-    const finite = Number.isFinite(timeoutMs) ? timeoutMs : 0;
+    this.#timeouts = timeouts;
+    const { inactiveMs, activeMs, starts } = timeouts;
+    const horizon = starts === null ? inactiveMs : Math.min(inactiveMs, activeMs);
+    this.#horizonMs = horizon;
+    const finite = Number.isFinite(horizon) ? horizon : 0;
     const tick = Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT);
     this.#tickMs = Math.max(1, tick, finite / (MAX_BUCKETS - 2));
     const buckets = 2 ** Math.ceil(Math.log2(finite / this.#tickMs + 2));
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#tails = new Int32Array(buckets).fill(-1);
-    if (!Number.isFinite(timeoutMs)) this.nextTickMs = Number.POSITIVE_INFINITY;
+    if (!Number.isFinite(horizon)) this.nextTickMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Queues a flow under the deadline that its record says. */
+  /** When the flow ends unless a packet comes. */
+  #deadlineOf(slot: number): number {
+    const { inactiveMs, activeMs, starts } = this.#timeouts;
+    const inactive = this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + inactiveMs;
+    return starts === null ? inactive : Math.min(inactive, starts.get(slot) + activeMs);
+  }
+
+  /** Queues a flow under its deadline. */
   add(slot: number): void {
-    if (this.#timeoutMs === Number.POSITIVE_INFINITY) return;
-    const { words, doubles } = this.#store;
-    const deadline = doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + this.#timeoutMs;
-    const bucket = this.#bucketOf(Math.floor(deadline / this.#tickMs));
+    if (this.#horizonMs === Number.POSITIVE_INFINITY) return;
+    const { words } = this.#store;
+    const bucket = this.#bucketOf(Math.floor(this.#deadlineOf(slot) / this.#tickMs));
     const base = slot * RECORD_WORDS;
     const tail = this.#tails[bucket];
     words[base + WORD_BUCKET] = bucket;
@@ -59,7 +95,7 @@ export class ExpiryWheel {
 
   /** Takes a flow out, wherever it is queued. */
   remove(slot: number): void {
-    if (this.#timeoutMs === Number.POSITIVE_INFINITY) return;
+    if (this.#horizonMs === Number.POSITIVE_INFINITY) return;
     const { words } = this.#store;
     const base = slot * RECORD_WORDS;
     const bucket = words[base + WORD_BUCKET];
@@ -93,8 +129,7 @@ export class ExpiryWheel {
     this.#tails[bucket] = -1;
     while (slot >= 0) {
       const next = this.#store.words[slot * RECORD_WORDS + WORD_NEXT];
-      const idle = clockMs - this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
-      if (idle >= this.#timeoutMs) ended(slot);
+      if (clockMs >= this.#deadlineOf(slot)) ended(slot);
       else this.add(slot);
       slot = next;
     }

@@ -9,7 +9,7 @@
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
-import { ExpiryWheel } from './expiry-wheel.ts';
+import { ExpiryWheel, StartClocks } from './expiry-wheel.ts';
 import type { Flow } from './flow.ts';
 import { FlowBatch } from './flow-batch.ts';
 import { FlowTable } from './flow-table.ts';
@@ -44,6 +44,11 @@ export interface MeterOptions {
   capacity: number;
   activeTimeoutMs: number;
   inactiveTimeoutMs: number;
+  /**
+   * End a flow that has been active for too long without waiting for its next packet, and measure that by the clock
+   * instead of time stamps: for sources whose time goes on by itself.
+   */
+  expiresActive: boolean;
   /** What happens to the least recently used flow when one more than `capacity` arrives. */
   onCapacity: 'drop' | 'export';
 }
@@ -71,7 +76,9 @@ export class FlowMeter {
   /** Where the index says that each row's flow is; another flow of the same bucket may be there instead. */
   readonly #slots: Int32Array;
   readonly #expire: (slot: number) => void;
-  /** The latest time stamp seen: packets out of order never move it back. */
+  /** Null unless `expiresActive`. */
+  readonly #starts: StartClocks | null;
+  /** The latest time seen: packets out of order never move it back. */
   #clockMs = Number.NEGATIVE_INFINITY;
   #sequence = 0;
   /** Where the first passes leave what they loaded, so that it is loaded; read by nobody. */
@@ -91,11 +98,16 @@ export class FlowMeter {
     this.#columns = columns;
     this.#observer = observer;
     this.#table = new FlowTable(options.capacity);
-    this.#wheel = new ExpiryWheel(this.#table.store, options.inactiveTimeoutMs);
+    this.#starts = options.expiresActive ? new StartClocks() : null;
+    this.#wheel = new ExpiryWheel(this.#table.store, {
+      inactiveMs: options.inactiveTimeoutMs,
+      activeMs: options.activeTimeoutMs,
+      starts: this.#starts,
+    });
     this.#recency = new Recency(this.#table);
     this.#hashes = new Int32Array(rows);
     this.#slots = new Int32Array(rows);
-    this.#expire = (slot) => this.#finish(slot, EXPORT_INACTIVE);
+    this.#expire = (slot) => this.#finish(slot, this.#isInactive(slot) ? EXPORT_INACTIVE : EXPORT_ACTIVE);
   }
 
   /** Rows that `meter` has dealt with: metered, or skipped for a reason. */
@@ -121,6 +133,13 @@ export class FlowMeter {
     this.#touch(batch.count);
     this.#observer?.touch(this.#slots, batch.count);
     this.#update(batch);
+  }
+
+  /** It is `clockMs` and every packet before that was metered: ends the flows whose timeouts have passed. */
+  advance(clockMs: number): void {
+    if (!(clockMs > this.#clockMs)) return;
+    this.#clockMs = clockMs;
+    if (clockMs >= this.#wheel.nextTickMs) this.#wheel.advance(clockMs, this.#expire);
   }
 
   /** Finished flows so far, in the order they ended; they are forgotten here. */
@@ -200,12 +219,13 @@ export class FlowMeter {
 
   /** HOT PATH: no allocation for a packet of a known flow. */
   #update(batch: PacketBatch): void {
-    const { count, timeMs, wireLength } = batch;
+    const { count, timeMs, clockMs, wireLength } = batch;
     const { status, key, tcpFlags } = this.#columns;
     const { activeTimeoutMs, inactiveTimeoutMs } = this.#options;
     const hashes = this.#hashes;
     const table = this.#table;
     const wheel = this.#wheel;
+    const starts = this.#starts;
     const store = table.store;
     const observer = this.#observer;
     const skipped = this.packetsSkipped;
@@ -219,10 +239,11 @@ export class FlowMeter {
           continue;
         }
         const time = timeMs[row];
-        if (time > clock) {
-          clock = time;
-          this.#clockMs = time;
-          if (time >= wheel.nextTickMs) wheel.advance(time, this.#expire);
+        const now = clockMs[row];
+        if (now > clock) {
+          clock = now;
+          this.#clockMs = now;
+          if (now >= wheel.nextTickMs) wheel.advance(now, this.#expire);
         }
         const at = row * KEY_WORDS;
         const flow = table.find(key, at, hashes[row]);
@@ -233,7 +254,9 @@ export class FlowMeter {
             wheel.remove(slot);
             this.#finish(slot, EXPORT_INACTIVE);
             slot = -1;
-          } else if (time - doubles[double + DOUBLE_START] >= activeTimeoutMs) {
+          } else if (
+            (starts === null ? time - doubles[double + DOUBLE_START] : clock - starts.get(slot)) >= activeTimeoutMs
+          ) {
             wheel.remove(slot);
             this.#finish(slot, EXPORT_ACTIVE);
             slot = -1;
@@ -280,6 +303,7 @@ export class FlowMeter {
     doubles[double + DOUBLE_END] = time;
     doubles[double + DOUBLE_CLOCK] = this.#clockMs;
     words[slot * RECORD_WORDS + WORD_REASON] = EXPORT_CAPACITY;
+    this.#starts?.set(slot, this.#clockMs);
     this.#wheel.add(slot);
     this.flowsStarted++;
     this.#observer?.started(slot, table.store);

@@ -62,6 +62,7 @@ export interface CaptureSourceOptions {
 export class CaptureSource implements PacketSource {
   readonly clock = null;
   readonly capture = null;
+  readonly isDraining = false;
   private readonly origin: ByteOrigin;
   private chunkBytes: number;
   private feeder: DecompressedBytes | null = null;
@@ -164,6 +165,11 @@ export class CaptureSource implements PacketSource {
       this.filling = null;
     });
     return this.filling;
+  }
+
+  stop(): void {
+    // A fill that waits for input (a pipe, say) must not hold the end up.
+    this.close().catch(() => {});
   }
 
   async close(): Promise<void> {

@@ -34,6 +34,7 @@ const REAL_TIMER: ReplayTimer = {
 export class ReplaySource implements PacketSource {
   /** Null at 'max'. Stands at the next packet's time where that is due and not read, at -Infinity where none is known. */
   readonly clock: Clock | null;
+  readonly isDraining = false;
   readonly #source: PacketSource;
   /** Infinity for 'max'. */
   readonly #speed: number;
@@ -123,6 +124,10 @@ export class ReplaySource implements PacketSource {
     } finally {
       this.#wake?.();
     }
+  }
+
+  stop(): void {
+    this.close().catch(() => {});
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ function meaningOf(code: string): { code: NfstreamErrorCode; problem: string } |
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return { code: 'SOURCE_NOT_FOUND', problem: 'no such file' };
+      return { code: 'SOURCE_NOT_FOUND', problem: 'no such file or interface' };
     case 'EISDIR':
       return { code: 'SOURCE_IS_DIRECTORY', problem: 'expected a capture file and received a folder' };
     case 'EACCES':

@@ -6,6 +6,7 @@ import { type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from './
 export class SourceList implements PacketSource {
   readonly clock = null;
   readonly capture = null;
+  readonly isDraining = false;
   private readonly parts: readonly CaptureSource[];
   private index = 0;
   /** The current part is read to its end, the next one not opened yet. */
@@ -82,6 +83,11 @@ export class SourceList implements PacketSource {
   private over(error: unknown): unknown {
     this.isOver = true;
     return error;
+  }
+
+  stop(): void {
+    // A fill that waits for input (a pipe, say) must not hold the end up.
+    this.close().catch(() => {});
   }
 
   async close(): Promise<void> {

@@ -98,6 +98,14 @@ export interface PacketSource {
    */
   fill(timeoutMs?: number): Promise<void>;
 
+  /**
+   * No more input is wanted. A file is closed. An interface still gives what had arrived by now: `isDraining` is true until
+   * `read` returns SOURCE_END. A pending `fill` resolves soon.
+   */
+  stop(): void;
+
+  readonly isDraining: boolean;
+
   /** Releases every resource. Safe to call at any time, and twice. */
   close(): Promise<void>;
 }

@@ -23,6 +23,7 @@ export const OPTIONS: MeterOptions = {
   capacity: 1000,
   activeTimeoutMs: 60_000,
   inactiveTimeoutMs: 30_000,
+  expiresActive: false,
   onCapacity: 'drop',
 };
 
