@@ -35,6 +35,7 @@ export class InterfaceCapture {
   readonly name: string;
   readonly #options: InterfaceOptions;
   readonly #ready: () => void;
+  readonly #load: typeof loadCapture;
   #addon: CaptureAddon | undefined;
   /** Null while the interface is gone. */
   #handle: CaptureHandle | null = null;
@@ -49,8 +50,9 @@ export class InterfaceCapture {
   readonly #closed = new Float64Array(3);
 
   /** `ready` is called when there may be something to read. */
-  constructor(name: string, options: InterfaceOptions, ready: () => void) {
+  constructor(name: string, options: InterfaceOptions, ready: () => void, load: typeof loadCapture = loadCapture) {
     this.name = name;
+    this.#load = load;
     this.#options = options;
     this.#ready = ready;
     this.#isReleased = options.fanout === undefined;
@@ -68,7 +70,7 @@ export class InterfaceCapture {
 
   /** @throws NfstreamError CAPTURE_*, INTERFACE_DOWN, INVALID_FILTER or SOURCE_NOT_FOUND. */
   open(): void {
-    const loaded = loadCapture();
+    const loaded = this.#load();
     if (!loaded.ok) {
       throw new NfstreamError('CAPTURE_UNAVAILABLE', `${this.name}: capturing needs libpcap, but ${loaded.message}`);
     }

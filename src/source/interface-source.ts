@@ -5,6 +5,7 @@
 // The kernel's buffer is the only queue. While packets wait there, `read` takes them batch by batch; when none do, `fill`
 // sleeps until the kernel hands the next ones over, which costs nothing. A consumer that is too slow makes the buffer run
 // full: the kernel drops, and says how many. Several interfaces take turns.
+import { loadCapture } from '../native/capture.ts';
 import { InterfaceCapture, type InterfaceOptions } from './interface-capture.ts';
 import { LiveClock } from './live-clock.ts';
 import {
@@ -51,9 +52,14 @@ export class InterfaceSource implements PacketSource {
   /** Met after packets of other interfaces were read, which go first. */
   #failure: { error: unknown } | null = null;
 
-  constructor(names: readonly string[], options: InterfaceOptions, time: LiveClock = new LiveClock()) {
+  constructor(
+    names: readonly string[],
+    options: InterfaceOptions,
+    time: LiveClock = new LiveClock(),
+    load: typeof loadCapture = loadCapture,
+  ) {
     this.name = names.join(', ');
-    this.#captures = names.map((name) => new InterfaceCapture(name, options, () => this.#wake?.()));
+    this.#captures = names.map((name) => new InterfaceCapture(name, options, () => this.#wake?.(), load));
     this.#time = time;
     this.#handoverMs = HANDOVER_SLACK_MS + (options.immediate ? 0 : options.batchTimeoutMs);
   }

@@ -1,0 +1,305 @@
+import { realpathSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { InterfaceOptions } from '../../src/source/interface-capture.ts';
+import { InterfaceSource } from '../../src/source/interface-source.ts';
+import { LiveClock } from '../../src/source/live-clock.ts';
+import { PacketBatch, SOURCE_END, SOURCE_WAIT } from '../../src/source/source.ts';
+import { FakeInterface, type FakePacket, fakeCapture } from './fake-capture.ts';
+
+const OPTIONS: InterfaceOptions = {
+  snaplen: 2000,
+  promiscuous: true,
+  bufferSize: 1 << 20,
+  batchTimeoutMs: 50,
+  immediate: false,
+  filter: '',
+  reconnect: false,
+};
+
+const packet = (text: string, timeMs = Date.now()): FakePacket => ({ timeMs, bytes: Buffer.from(text) });
+
+interface Setting {
+  source: InterfaceSource;
+  batch: PacketBatch;
+}
+
+function sourceOf(
+  interfaces: Record<string, FakeInterface>,
+  options: Partial<InterfaceOptions> = {},
+  rows = 256,
+): Setting {
+  const names = Object.keys(interfaces);
+  const source = new InterfaceSource(names, { ...OPTIONS, ...options }, new LiveClock(), fakeCapture(interfaces));
+  return { source, batch: new PacketBatch(rows) };
+}
+
+/** The frames of a batch as text. */
+function texts({ count, bytes, frameAt, capturedLength }: PacketBatch): string[] {
+  return Array.from({ length: count }, (_, row) =>
+    Buffer.from(bytes.subarray(frameAt[row], frameAt[row] + capturedLength[row])).toString(),
+  );
+}
+
+/** Reads until nothing waits, the run ends or `read` throws. */
+function readAll({ source, batch }: Setting, seen: string[] = []): { seen: string[]; end: number } {
+  for (;;) {
+    const rows = source.read(batch);
+    if (rows <= 0) return { seen, end: rows };
+    seen.push(...texts(batch));
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_700_000_000_000, toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('packets of interfaces', () => {
+  it('come in order, with their lengths, time stamps and link type', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    const long = 'x'.repeat(3000);
+    eth0.arrive(packet('one', 1_699_999_999_999.25), packet(long));
+    expect(setting.source.read(setting.batch)).toBe(2);
+    const { batch } = setting;
+    expect(texts(batch)).toEqual(['one', long.slice(0, 2000)]);
+    expect(batch.timeMs[0]).toBe(1_699_999_999_999.25);
+    expect(batch.clockMs[0]).toBe(1_699_999_999_999.25);
+    expect([...batch.wireLength.subarray(0, 2)]).toEqual([3, 3000]);
+    expect([...batch.linkType.subarray(0, 2)]).toEqual([1, 1]);
+    expect(setting.source.bytesRead).toBe(2003);
+    expect(setting.source.read(batch)).toBe(SOURCE_WAIT);
+    await setting.source.close();
+    expect(eth0.closed).toBe(1);
+  });
+
+  it('of several interfaces share a batch, and take turns when one of them is never silent', async () => {
+    const a = new FakeInterface();
+    const b = new FakeInterface();
+    const setting = sourceOf({ a, b }, {}, 8);
+    await setting.source.open();
+    a.arrive(...Array.from({ length: 100 }, (_, i) => packet(`a${i}`)));
+    b.arrive(packet('b0'), packet('b1'));
+    const first = [setting.source.read(setting.batch), ...texts(setting.batch)];
+    const second = [setting.source.read(setting.batch), ...texts(setting.batch)];
+    expect([...first, ...second]).toContain('b1');
+    const { seen } = readAll(setting);
+    expect(new Set([...first, ...second, ...seen].filter((text) => typeof text === 'string')).size).toBe(102);
+    await setting.source.close();
+  });
+
+  it('wake a fill; one that waits for nothing ends at its time-out', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    const filling = setting.source.fill();
+    eth0.arrive(packet('late'));
+    await filling;
+    expect(readAll(setting).seen).toEqual(['late']);
+
+    const timed = setting.source.fill(200);
+    await vi.advanceTimersByTimeAsync(200);
+    await timed;
+    await setting.source.close();
+  });
+
+  it('that never stop coming still let timers and signals through', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 }, {}, 4);
+    await setting.source.open();
+    eth0.arrive(...Array.from({ length: 1000 }, (_, i) => packet(`${i}`)));
+    const { seen, end } = readAll(setting);
+    expect(end).toBe(SOURCE_WAIT);
+    expect(seen.length).toBeLessThan(1000);
+    // Not caught up: nothing may end by the clock yet.
+    expect(setting.source.clock.now()).toBe(Number.NEGATIVE_INFINITY);
+    while (seen.length < 1000) {
+      await setting.source.fill();
+      readAll(setting, seen);
+    }
+    expect(seen).toEqual(Array.from({ length: 1000 }, (_, i) => `${i}`));
+    await setting.source.close();
+  });
+});
+
+describe('the clock', () => {
+  it('stands behind the present by what packets may take to be handed over', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    setting.source.read(setting.batch);
+    const now = Date.now();
+    expect(setting.source.clock.now()).toBe(now - 100);
+    vi.advanceTimersByTime(1000);
+    setting.source.read(setting.batch);
+    expect(setting.source.clock.now()).toBe(now + 900);
+    await setting.source.close();
+  });
+});
+
+describe('a stop', () => {
+  it('still gives what had arrived, also what the kernel hands over only then', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    const filling = setting.source.fill();
+    setting.source.stop();
+    await filling;
+    expect(setting.source.isDraining).toBe(true);
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    const draining = setting.source.fill();
+    eth0.arrive(packet('just in time'));
+    await draining;
+    expect(readAll(setting)).toEqual({ seen: ['just in time'], end: SOURCE_WAIT });
+    const last = setting.source.fill();
+    await vi.advanceTimersByTimeAsync(101);
+    await last;
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_END);
+    expect(setting.source.isDraining).toBe(false);
+  });
+
+  it('is not held up by a flood', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    setting.source.stop();
+    vi.advanceTimersByTime(150);
+    eth0.arrive(...Array.from({ length: 10_000 }, () => packet('flood')));
+    expect(setting.source.read(setting.batch)).toBeGreaterThan(0);
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_END);
+  });
+});
+
+describe('an interface that goes', () => {
+  it.each([
+    ['down', (eth0: FakeInterface) => (eth0.isUp = false)],
+    ['away', (eth0: FakeInterface) => (eth0.error = { kind: 'down', message: 'The interface disappeared' })],
+  ])('%s ends the run with INTERFACE_DOWN, after its packets', async (_name, go) => {
+    const eth0 = new FakeInterface();
+    const eth1 = new FakeInterface();
+    const setting = sourceOf({ eth0, eth1 });
+    await setting.source.open();
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    vi.advanceTimersByTime(1000);
+    eth0.arrive(packet('last'));
+    eth1.arrive(packet('of the other'));
+    go(eth0);
+    const seen: string[] = [];
+    expect(() => readAll(setting, seen)).toThrow(
+      expect.objectContaining({ code: 'INTERFACE_DOWN', file: 'eth0', message: expect.stringMatching(/^eth0: /) }),
+    );
+    expect(seen.sort()).toEqual(['last', 'of the other']);
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_END);
+    expect(setting.source.capture.received).toBe(2);
+    await setting.source.close();
+    expect([eth0.closed, eth1.closed]).toEqual([1, 1]);
+  });
+
+  it('is waited for with reconnect, and its counters go on', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 }, { reconnect: true });
+    await setting.source.open();
+    eth0.arrive(packet('before'));
+    expect(readAll(setting).seen).toEqual(['before']);
+    eth0.error = { kind: 'down', message: 'The interface disappeared' };
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    eth0.failure = { kind: 'not_found', message: 'No such device exists' };
+    for (let i = 0; i < 3; i++) {
+      const filling = setting.source.fill();
+      await vi.advanceTimersByTimeAsync(500);
+      await filling;
+      expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    }
+    expect(eth0.opened).toBe(1);
+    eth0.error = null;
+    eth0.failure = null;
+    vi.advanceTimersByTime(500);
+    const filling = setting.source.fill(100);
+    await vi.advanceTimersByTimeAsync(100);
+    await filling;
+    eth0.arrive(packet('after'));
+    expect(readAll(setting).seen).toEqual(['after']);
+    expect(eth0.opened).toBe(2);
+    expect(setting.source.capture.received).toBe(2);
+    await setting.source.close();
+  });
+
+  it('is not waited for when it fails in another way', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 }, { reconnect: true });
+    await setting.source.open();
+    eth0.error = { kind: 'failed', message: 'recvfrom failed' };
+    expect(() => setting.source.read(setting.batch)).toThrow(expect.objectContaining({ code: 'CAPTURE_FAILED' }));
+  });
+});
+
+describe('opening', () => {
+  const program = realpathSync(process.execPath);
+
+  it.each([
+    ['denied', 'CAPTURE_DENIED', `sudo setcap cap_net_raw=eip ${program}`],
+    ['not_found', 'SOURCE_NOT_FOUND', 'no such file or interface'],
+    ['down', 'INTERFACE_DOWN', 'words of libpcap'],
+    ['filter', 'INVALID_FILTER', 'for eth0 for bpfFilter and received "tcp prot": words of libpcap'],
+    ['failed', 'CAPTURE_FAILED', 'words of libpcap'],
+  ] as const)('that is refused as %s is %s', async (kind, code, words) => {
+    const eth0 = new FakeInterface();
+    const eth1 = new FakeInterface();
+    eth1.failure = { kind, message: 'words of libpcap' };
+    const { source } = sourceOf({ eth0, eth1 }, { filter: 'tcp prot' });
+    const text = kind === 'filter' ? words.replace('eth0', 'eth1') : words;
+    await expect(source.open()).rejects.toMatchObject({ code, message: expect.stringContaining(text) });
+    expect(eth0.closed).toBe(1);
+  });
+
+  it('hands libpcap the options', async () => {
+    const eth0 = new FakeInterface();
+    const { source } = sourceOf({ eth0 }, { snaplen: 0x7fff_ffff, promiscuous: false, filter: 'udp' });
+    await source.open();
+    expect(eth0.settings).toEqual({
+      snaplen: 262_144,
+      promiscuous: false,
+      bufferSize: 1 << 20,
+      batchTimeoutMs: 50,
+      immediate: false,
+      filter: 'udp',
+      isHeld: false,
+    });
+    await source.close();
+  });
+
+  it('says what to do where the addon is missing', async () => {
+    const source = new InterfaceSource(['eth0'], OPTIONS, new LiveClock(), () => ({
+      ok: false,
+      name: 'capture',
+      tried: [],
+      message: 'the addon is missing',
+    }));
+    await expect(source.open()).rejects.toMatchObject({ code: 'CAPTURE_UNAVAILABLE' });
+  });
+});
+
+describe('the counters', () => {
+  it('know how many packets waited in the kernel at most', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    eth0.dropped = 3;
+    eth0.arrive(...Array.from({ length: 700 }, () => packet('x')));
+    setting.source.read(setting.batch);
+    await setting.source.fill(1);
+    readAll(setting);
+    expect(setting.source.capture).toEqual({
+      received: 703,
+      droppedByKernel: 3,
+      droppedByInterface: 0,
+      queueHighWater: 444,
+    });
+    await setting.source.close();
+  });
+});
