@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -93,19 +94,37 @@ inline bool ReadString(napi_env env, napi_value value, const char* name, size_t 
   return true;
 }
 
-// A Uint8Array (or Buffer). The memory is valid during the call; afterwards only while the array is referenced and
-// its ArrayBuffer not detached.
-inline bool ReadBytes(napi_env env, napi_value value, const char* name, const uint8_t** data, size_t* length) {
+// A typed array of `type`, `expected` in words. The memory is valid during the call; afterwards only while the array is
+// referenced and its ArrayBuffer neither detached nor resized (no elements then).
+template <class T>
+bool ReadTyped(napi_env env, napi_value value, napi_typedarray_type type, const char* expected, const char* name,
+               T** data, size_t* length) {
   bool isTyped = false;
-  napi_typedarray_type type;
+  napi_typedarray_type received;
   void* memory = nullptr;
   if (napi_is_typedarray(env, value, &isTyped) != napi_ok || !isTyped ||
-      napi_get_typedarray_info(env, value, &type, length, &memory, nullptr, nullptr) != napi_ok ||
-      type != napi_uint8_array) {
-    return FailType(env, "a Uint8Array", name);
+      napi_get_typedarray_info(env, value, &received, length, &memory, nullptr, nullptr) != napi_ok ||
+      received != type) {
+    return FailType(env, expected, name);
   }
-  *data = static_cast<const uint8_t*>(memory);
+  *data = static_cast<T*>(memory);
   return true;
+}
+
+// A Uint8Array (or Buffer), as above.
+inline bool ReadBytes(napi_env env, napi_value value, const char* name, const uint8_t** data, size_t* length) {
+  return ReadTyped(env, value, napi_uint8_array, "a Uint8Array", name, data, length);
+}
+
+inline bool ReadBoolean(napi_env env, napi_value value, const char* name, bool* out) {
+  return napi_get_value_bool(env, value, out) == napi_ok || FailType(env, "a boolean", name);
+}
+
+// The property `key` of the object `name`, undefined where there is none.
+inline bool ReadProperty(napi_env env, napi_value object, const char* name, const char* key, napi_value* out) {
+  napi_valuetype type;
+  if (napi_typeof(env, object, &type) != napi_ok || type != napi_object) return FailType(env, "an object", name);
+  return napi_get_named_property(env, object, key, out) == napi_ok;
 }
 
 // --- results ---
@@ -119,6 +138,18 @@ inline napi_value Undefined(napi_env env) {
 inline napi_value Number(napi_env env, double number) {
   napi_value value = nullptr;
   napi_create_double(env, number, &value);
+  return value;
+}
+
+inline napi_value Boolean(napi_env env, bool is) {
+  napi_value value = nullptr;
+  napi_get_boolean(env, is, &value);
+  return value;
+}
+
+inline napi_value Null(napi_env env) {
+  napi_value value = nullptr;
+  napi_get_null(env, &value);
   return value;
 }
 
@@ -137,6 +168,22 @@ inline bool SetFunction(napi_env env, napi_value object, const char* name, napi_
   napi_value value = nullptr;
   return napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) == napi_ok &&
          SetProperty(env, object, name, value);
+}
+
+// A function of `object` that has `held` as its callback data (a std::shared_ptr<T>*) and keeps it alive as long as it
+// lives itself. It can not be called on a foreign object.
+template <class T>
+bool SetMethod(napi_env env, napi_value object, const char* name, napi_callback method,
+               const std::shared_ptr<T>& held) {
+  auto* data = new std::shared_ptr<T>(held);
+  napi_value function = nullptr;
+  const auto finalize = [](napi_env, void* shared, void*) { delete static_cast<std::shared_ptr<T>*>(shared); };
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, method, data, &function) != napi_ok ||
+      napi_add_finalizer(env, function, data, finalize, nullptr, nullptr) != napi_ok) {
+    delete data;
+    return false;
+  }
+  return SetProperty(env, object, name, function);
 }
 
 inline bool SetContract(napi_env env, napi_value exports) {

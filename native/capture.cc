@@ -1,6 +1,9 @@
-// The capture addon: what of libpcap cannot be TypeScript. It compiles filter expressions into BPF programs, tells
-// the library's version, and tries whether this process may capture. It keeps nothing between calls.
+// The capture addon: what of libpcap cannot be TypeScript. It compiles filter expressions into BPF programs, opens
+// interfaces for live capture, lists them, tells the library's version, and tries whether this process may capture. The
+// interface is described in src/native/capture.ts. Between calls it keeps nothing but the captures that are open.
 #include "addon.h"
+#include "capture-handle.h"
+#include "interfaces.h"
 
 #include <pcap/pcap.h>
 
@@ -15,22 +18,10 @@ using namespace nfstream;
 
 namespace {
 
-// In UTF-8. 3,500 addresses; libpcap takes 20 seconds for them, and the square of that for more.
-constexpr size_t kExpressionBytesMax = 1 << 16;
-constexpr size_t kDeviceBytesMax = 256;
-
-// Until 1.8 libpcap's compiler kept its state in globals, and it still calls getservbyname and the like.
-std::mutex compilerMutex;
-
 struct PcapCloser {
   void operator()(pcap_t* handle) const { pcap_close(handle); }
 };
 using PcapHandle = std::unique_ptr<pcap_t, PcapCloser>;
-
-struct Program {
-  bpf_program code{};
-  ~Program() { pcap_freecode(&code); }
-};
 
 napi_value LibVersion(napi_env env, napi_callback_info) {
   return String(env, pcap_lib_version(), NAPI_AUTO_LENGTH);
@@ -89,18 +80,15 @@ napi_value CompileFilter(napi_env env, napi_callback_info info) {
   int64_t linkType = 0;
   int64_t snaplen = 0;
   bool bigEndian = false;
+  int64_t optimizeUpTo = 0;
   if (!arguments.Read(env, info) ||
       !ReadString(env, arguments.at[0], "expression", kExpressionBytesMax, &expression) ||
       !ReadInteger(env, arguments.at[1], "linkType", 0, 0xffff, &linkType) ||
-      !ReadInteger(env, arguments.at[2], "snaplen", 1, 0x7fffffff, &snaplen)) {
+      !ReadInteger(env, arguments.at[2], "snaplen", 1, 0x7fffffff, &snaplen) ||
+      !ReadBoolean(env, arguments.at[3], "bigEndian", &bigEndian) ||
+      !ReadInteger(env, arguments.at[4], "optimizeUpTo", 0, 0x7fffffff, &optimizeUpTo)) {
     return nullptr;
   }
-  if (napi_get_value_bool(env, arguments.at[3], &bigEndian) != napi_ok) {
-    FailType(env, "a boolean", "bigEndian");
-    return nullptr;
-  }
-  int64_t optimizeUpTo = 0;
-  if (!ReadInteger(env, arguments.at[4], "optimizeUpTo", 0, 0x7fffffff, &optimizeUpTo)) return nullptr;
 
   char errbuf[PCAP_ERRBUF_SIZE] = "";
   FileHeader header(bigEndian, static_cast<uint32_t>(snaplen), static_cast<uint32_t>(linkType));
@@ -137,12 +125,59 @@ napi_value ProbeCapture(napi_env env, napi_callback_info info) {
   return String(env, *detail != '\0' ? detail : pcap_statustostr(status), NAPI_AUTO_LENGTH);
 }
 
+bool ReadSettings(napi_env env, napi_value object, CaptureSettings* settings) {
+  constexpr double kIntMax = 0x7fffffff;
+  const auto integer = [&](const char* name, double high, int* out) {
+    napi_value value = nullptr;
+    int64_t number = 0;
+    if (!ReadProperty(env, object, "settings", name, &value) || !ReadInteger(env, value, name, 1, high, &number)) {
+      return false;
+    }
+    *out = static_cast<int>(number);
+    return true;
+  };
+  const auto boolean = [&](const char* name, bool* out) {
+    napi_value value = nullptr;
+    return ReadProperty(env, object, "settings", name, &value) && ReadBoolean(env, value, name, out);
+  };
+  napi_value filter = nullptr;
+  // Linux keeps the block timeout in 16 bits.
+  return integer("snaplen", 262144, &settings->snaplen) && integer("bufferSize", kIntMax, &settings->bufferSize) &&
+         integer("batchTimeoutMs", 60000, &settings->batchTimeoutMs) &&
+         boolean("promiscuous", &settings->promiscuous) && boolean("immediate", &settings->immediate) &&
+         boolean("isHeld", &settings->isHeld) && ReadProperty(env, object, "settings", "filter", &filter) &&
+         ReadString(env, filter, "filter", kExpressionBytesMax, &settings->filter);
+}
+
+// openCapture(device, settings): a handle, or {kind, message}.
+napi_value OpenCapture(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments;
+  std::string device;
+  CaptureSettings settings;
+  if (!arguments.Read(env, info) || !ReadString(env, arguments.at[0], "device", kDeviceBytesMax, &device) ||
+      !ReadSettings(env, arguments.at[1], &settings)) {
+    return nullptr;
+  }
+  const auto handle = std::make_shared<CaptureHandle>(env);
+  const CaptureProblem problem = handle->capture.Open(device, settings);
+  if (problem.kind == nullptr) return CaptureHandle::ToObject(env, handle);
+  napi_value failure = nullptr;
+  if (napi_create_object(env, &failure) != napi_ok ||
+      !SetProperty(env, failure, "kind", String(env, problem.kind, NAPI_AUTO_LENGTH)) ||
+      !SetProperty(env, failure, "message", String(env, problem.message.data(), problem.message.size()))) {
+    return nullptr;
+  }
+  return failure;
+}
+
 }  // namespace
 
 NAPI_MODULE_INIT() {
   if (!SetContract(env, exports) || !SetFunction(env, exports, "libVersion", Guard<LibVersion>) ||
       !SetFunction(env, exports, "compileFilter", Guard<CompileFilter>) ||
-      !SetFunction(env, exports, "probeCapture", Guard<ProbeCapture>)) {
+      !SetFunction(env, exports, "probeCapture", Guard<ProbeCapture>) ||
+      !SetFunction(env, exports, "listInterfaces", Guard<ListInterfaces>) ||
+      !SetFunction(env, exports, "openCapture", Guard<OpenCapture>)) {
     return nullptr;
   }
   return exports;

@@ -163,20 +163,6 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// A function that keeps `handle` alive as long as it lives itself.
-bool SetMethod(napi_env env, napi_value object, const char* name, napi_callback method,
-               const std::shared_ptr<Handle>& handle) {
-  auto* data = new std::shared_ptr<Handle>(handle);
-  napi_value function = nullptr;
-  const auto finalize = [](napi_env, void* shared, void*) { delete static_cast<std::shared_ptr<Handle>*>(shared); };
-  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, method, data, &function) != napi_ok ||
-      napi_add_finalizer(env, function, data, finalize, nullptr, nullptr) != napi_ok) {
-    delete data;
-    return false;
-  }
-  return SetProperty(env, object, name, function);
-}
-
 napi_value CreateDetector(napi_env env, napi_callback_info) {
   const auto handle = std::make_shared<Handle>();
   handle->detector = Detector::Create();

@@ -121,7 +121,7 @@ async function buildOne(
 
 function compileFlags(name: AddonName, linkage: Linkage, options: BuildOptions): string[] {
   const { include_dir: nodeApi } = require('node-api-headers') as { include_dir: string };
-  const flags = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror'];
+  const flags = ['-std=c++17', '-fPIC', '-pthread', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror'];
   flags.push(`-DNFSTREAM_ADDON_CONTRACT=${ADDON_CONTRACT[name]}`, '-DNAPI_VERSION=8', '-DBUILDING_NODE_EXTENSION');
   flags.push('-isystem', nodeApi, ...linkage.compile);
   if (options.sanitize === true) {
