@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nearest } from '../src/check-option.ts';
 import { NFStreamClassifier } from '../src/classifier/classifier.ts';
@@ -27,7 +27,33 @@ describe('options', () => {
       snaplen: 65535,
       fragments: 'assign',
       decodeTunnels: true,
+      interfaces: null,
+      promiscuous: true,
+      bufferSize: 33554432,
+      batchTimeoutMs: 50,
+      immediate: false,
+      reconnect: false,
+      duration: Number.POSITIVE_INFINITY,
+      packets: Number.POSITIVE_INFINITY,
+      replaySpeed: undefined,
+      meters: 1,
+      plugins: [],
+      systemVisibility: false,
     });
+  });
+
+  it('tell interfaces from captures: a file comes first, then an interface, then a file that is missing', () => {
+    const interfaces = (source: unknown) => resolve({ source }).interfaces;
+    expect(interfaces({ interface: 'no-such' })).toEqual(['no-such']);
+    expect(interfaces([{ interface: 'a' }, { interface: 'b' }])).toEqual(['a', 'b']);
+    expect(interfaces('package.json')).toBeNull();
+    expect(interfaces('./lo')).toBeNull();
+    expect(interfaces('no-such')).toBeNull();
+    expect(interfaces('-')).toBeNull();
+  });
+
+  it.skipIf(!existsSync('/sys/class/net/lo'))('take the name of an interface for one', () => {
+    expect(resolve({ source: 'lo' }).interfaces).toEqual(['lo']);
   });
 
   it.each([
@@ -67,6 +93,29 @@ describe('options', () => {
     [{ userMetrics: { application_name: () => 0 } }, 'userMetrics.application_name has the name of a finding of nDPI'],
     [{ userMetrics: { ['__proto__']: () => 0 } }, 'userMetrics'],
     [{ debug: 1 }, 'debug'],
+    [{ source: { interface: '' } }, 'source'],
+    [{ source: [{ interface: 'lo' }, 'x.pcap'] }, '"lo" and captures'],
+    [{ source: [{ interface: 'lo' }, { interface: 'lo' }] }, '"lo" twice'],
+    [{ promiscuous: 1 }, 'promiscuous'],
+    [{ bufferSize: 1000 }, 'Expected an integer from 65536 to 2147483647 for bufferSize but received 1000'],
+    [{ batchTimeoutMs: 0 }, 'batchTimeoutMs'],
+    [{ immediate: 'no' }, 'immediate'],
+    [{ reconnect: 3 }, 'reconnect'],
+    [{ duration: -1 }, 'duration'],
+    [{ duration: '60' }, 'duration'],
+    [{ packets: 0.5 }, 'packets'],
+    [{ replaySpeed: 0 }, 'Expected a number above 0 (1 is the recorded pace) or "max" for replaySpeed but received 0'],
+    [{ replaySpeed: Number.POSITIVE_INFINITY }, 'replaySpeed'],
+    [{ replaySpeed: 'fast' }, 'replaySpeed'],
+    [{ replaySpeed: 1, source: { interface: 'lo' } }, 'a capture for replaySpeed but received the interface lo'],
+    [{ meters: 0 }, 'meters'],
+    [{ meters: 65 }, 'meters'],
+    [{ meters: 2, userMetrics: { size: () => 0 } }, 'Expected 1 for meters with userMetrics'],
+    [{ meters: 2, userClassifiers: new Named('a') }, 'Expected 1 for meters with userClassifiers'],
+    [{ plugins: [7] }, 'plugins'],
+    [{ plugins: '' }, 'plugins'],
+    [{ systemVisibility: 'yes' }, 'systemVisibility'],
+    [{ systemVisibility: true }, 'Expected an interface for systemVisibility but received a capture'],
     [{ userClassifiers: new Named('ip_src') }, 'The classifier "ip_src" has the name of a core column'],
     [{ userClassifiers: new Named('risks') }, 'The classifier "risks" has the name of a finding of nDPI'],
     [
@@ -95,7 +144,8 @@ describe('options', () => {
 
   it('are all in the guide', () => {
     const guide = readFileSync(new URL('../docs/guide.md', import.meta.url), 'utf8');
-    expect(Object.keys(resolve({})).filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
+    const names = Object.keys(resolve({})).filter((name) => name !== 'interfaces');
+    expect(names.filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
