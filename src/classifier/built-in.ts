@@ -3,17 +3,21 @@
 import { NfstreamError } from '../errors.ts';
 import type { NFStreamClassifier } from './classifier.ts';
 import { NdpiClassifier } from './ndpi-classifier.ts';
+import { ProcessClassifier } from './process-classifier.ts';
 
 /** The options that say which. */
 export interface BuiltInOptions {
   readonly enableNdpi: boolean;
   readonly dissections: number;
+  readonly systemVisibility: boolean;
 }
 
-/** @throws NfstreamError where one can not be had, as NDPI_UNAVAILABLE. */
-export function builtInClassifiers({ enableNdpi, dissections }: BuiltInOptions): NFStreamClassifier[] {
+/** @throws NfstreamError where one can not be had: NDPI_UNAVAILABLE, SYSTEM_UNAVAILABLE. */
+export function builtInClassifiers(options: BuiltInOptions): NFStreamClassifier[] {
+  const { enableNdpi, dissections, systemVisibility } = options;
   const classifiers: NFStreamClassifier[] = [];
   if (enableNdpi) classifiers.push(new NdpiClassifier({ dissections }));
+  if (systemVisibility) classifiers.push(new ProcessClassifier());
   return classifiers;
 }
 

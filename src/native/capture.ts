@@ -132,6 +132,18 @@ export interface CaptureAddon extends AddonBase {
 
   /** Opens an interface for live capture, or says why not. The handle must be closed. */
   openCapture(device: string, settings: CaptureSettings): CaptureHandle | CaptureFailure;
+
+  /**
+   * Opens a socket to the kernel's sock_diag(7), in the network namespace of this thread: a file number, for
+   * fs.closeSync, or -errno (-ENOSYS on systems that have none).
+   */
+  openSocketDiag(): number;
+
+  /**
+   * Sends a netlink message, unless it is empty, and receives one datagram into `answer`. Returns its length, more than
+   * `answer.length` where it was cut, or -errno. Never waits. See src/system/socket-diag.ts.
+   */
+  askSocketDiag(file: number, question: Uint8Array, answer: Uint8Array): number;
 }
 
 /** Loads the addon or says why not; never throws. */

@@ -1,0 +1,305 @@
+// Which process a flow belongs to, as a classifier like any other: looks at the first packet of a flow, and a few times
+// more at those that it has not understood yet; writes the columns of PROCESS_FIELDS into `flow.metrics`.
+//
+//   first packet -> socket of the connection -> its inode -> the process that holds it        (found: seen again once)
+//                   else the listener's inode -> the process that listens                     (until its own is found)
+//
+// It never waits, and never works for more than a tenth of the time: what there is no time for is looked at later, or
+// stays unknown. Packets after a flow's first are not asked for.
+import { closeSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { NfstreamError } from '../errors.ts';
+import type { Flow } from '../flow/flow.ts';
+import { loadCapture } from '../native/capture.ts';
+import { LocalAddresses } from '../system/local-addresses.ts';
+import {
+  askForListener,
+  encodeQuestion,
+  NO_SOCKET,
+  QUESTION_BYTES,
+  SocketDiag,
+  type SocketDiagAddon,
+  setInterface,
+  TCP,
+  TCP_LISTEN,
+  TCP_TIME_WAIT,
+  UDP,
+} from '../system/socket-diag.ts';
+import { SocketHolders } from '../system/socket-holders.ts';
+import { NFStreamClassifier } from './classifier.ts';
+import type { Packet } from './packet.ts';
+import type { ProcessMetrics } from './process-fields.ts';
+import { Revisits } from './revisits.ts';
+import { WorkBudget } from './work-budget.ts';
+
+/** A flow that will be looked at again: `flow.classifiers.process`. */
+interface Inquiry {
+  /** Undefined once the flow has ended. */
+  flow: Flow | undefined;
+  readonly question: Uint8Array;
+  /** Interfaces that have the local address. */
+  readonly interfaces: readonly number[];
+  /** The socket found last, 0 for none. */
+  inode: number;
+  /** Whether `inode` is the flow's own socket, not the one that listened for it. */
+  isOwn: boolean;
+  /** Whether the flow's columns tell the process of its own socket. */
+  isFound: boolean;
+  /** No socket will come up any more. */
+  isHopeless: boolean;
+}
+
+/** A flow is looked at again this long after the look before. */
+const DELAYS_MS = [100, 500, 2000];
+/** Where the process was found at once, this look sees whether the socket was handed over to another. */
+const CONFIRMING = 1;
+/** Flows that wait for a look at most; further ones are looked at once. */
+const WAITING_MAX = 1 << 14;
+/** Time for one search among the processes. */
+const SEARCH_MS = 2;
+const TICK_MS = 100;
+
+const IPV4 = 4;
+const ENOENT = 2;
+
+export class ProcessClassifier extends NFStreamClassifier {
+  readonly #addon: SocketDiagAddon;
+  readonly #addresses = new LocalAddresses();
+  readonly #holders = new SocketHolders();
+  readonly #budget = new WorkBudget();
+  readonly #question = new Uint8Array(QUESTION_BYTES);
+  readonly #found = { state: NO_SOCKET, inode: 0 };
+  /** Where a packet's addresses are told to encodeQuestion. */
+  readonly #where = { bytes: new Uint8Array(0) as Uint8Array, localAt: 0, remoteAt: 0, length: 0 };
+  readonly #revisits = new Revisits<Inquiry>(DELAYS_MS, WAITING_MAX);
+  /** Inquiries whose socket is known but not who holds it: they are settled after the next search. */
+  #searching: Inquiry[] = [];
+  #diag: SocketDiag | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #hasWarned = false;
+
+  /** @throws NfstreamError SYSTEM_UNAVAILABLE on systems other than Linux, and where the kernel has no sock_diag. */
+  constructor() {
+    super('process');
+    this.#addon = loadSocketDiag();
+    close(openSocketDiag(this.#addon));
+  }
+
+  override onStart(): void {
+    // In the thread, and so in the network namespace, that meters.
+    this.#diag = openSocketDiag(this.#addon);
+  }
+
+  override onFlowInit(flow: Flow): void {
+    const metrics = flow.metrics as ProcessMetrics;
+    metrics.process_id = null;
+    metrics.process_name = null;
+  }
+
+  override onFlowUpdate(packet: Packet, flow: Flow): boolean {
+    const { ip_protocol: protocol } = flow;
+    if (protocol !== TCP && protocol !== UDP) return true;
+    const nowMs = performance.now();
+    let interfaces = this.#addresses.interfacesOf(flow.ip_src, nowMs);
+    const isSrc = interfaces !== undefined;
+    interfaces ??= this.#addresses.interfacesOf(flow.ip_dst, nowMs);
+    if (interfaces === undefined) return true;
+    this.#ask(packet, flow, isSrc);
+    const inquiry: Inquiry = {
+      flow,
+      question: this.#question.slice(),
+      interfaces,
+      inode: 0,
+      isOwn: false,
+      isFound: false,
+      isHopeless: false,
+    };
+    flow.classifiers[this.name] = inquiry as unknown as Record<string, unknown>;
+    this.#look(inquiry, nowMs, 0);
+    return true;
+  }
+
+  override onBatch(): void {
+    if (this.#searching.length === 0 && this.#dueMs === Number.POSITIVE_INFINITY) return;
+    const nowMs = performance.now();
+    if (this.#searching.length > 0) this.#search(nowMs);
+    // Packets may come so fast that no timer gets its turn.
+    if (nowMs >= this.#dueMs) this.#tick();
+  }
+
+  override onFlowTerminate(flow: Flow): void {
+    const inquiry = flow.classifiers[this.name] as unknown as Inquiry;
+    if (inquiry.flow === undefined) return;
+    if (!inquiry.isFound && !inquiry.isHopeless && this.#budget.allows(performance.now())) {
+      const nowMs = performance.now();
+      this.#answer(inquiry, nowMs);
+      if (this.#holders.isWanted(inquiry.inode)) {
+        this.#holders.search(nowMs + SEARCH_MS);
+        this.#write(inquiry, performance.now());
+      }
+      this.#budget.spend(performance.now() - nowMs);
+    }
+    inquiry.flow = undefined;
+  }
+
+  override onExit(): void {
+    clearTimeout(this.#timer);
+    if (this.#diag !== undefined) close(this.#diag);
+    this.#diag = undefined;
+  }
+
+  /** Writes the question for a flow's first packet, which comes from its source. */
+  #ask(packet: Packet, flow: Flow, isSrc: boolean): void {
+    const where = this.#where;
+    const isV4 = flow.ip_version === IPV4;
+    // RFC 791, RFC 8200: where the addresses lie in the header.
+    const srcAt = packet.ipAt + (isV4 ? 12 : 8);
+    const dstAt = packet.ipAt + (isV4 ? 16 : 24);
+    where.bytes = packet.bytes;
+    where.length = isV4 ? 4 : 16;
+    where.localAt = isSrc ? srcAt : dstAt;
+    where.remoteAt = isSrc ? dstAt : srcAt;
+    const { src_port, dst_port, ip_protocol } = flow;
+    encodeQuestion(this.#question, ip_protocol, where, isSrc ? src_port : dst_port, isSrc ? dst_port : src_port);
+  }
+
+  /** Looks at a flow, and decides when to look again, `stage` being the next look. */
+  #look(inquiry: Inquiry, nowMs: number, stage: number): void {
+    if (this.#budget.allows(nowMs)) {
+      this.#answer(inquiry, nowMs);
+      if (this.#holders.isWanted(inquiry.inode)) this.#searching.push(inquiry);
+      this.#budget.spend(performance.now() - nowMs);
+    }
+    if (inquiry.isHopeless || (inquiry.isFound && stage > CONFIRMING)) return;
+    const waits = this.#revisits.add(inquiry, inquiry.isFound ? Math.max(stage, CONFIRMING) : stage, nowMs);
+    if (waits && this.#dueMs === Number.POSITIVE_INFINITY) this.#schedule(nowMs);
+  }
+
+  #schedule(nowMs: number): void {
+    clearTimeout(this.#timer);
+    this.#dueMs = nowMs + TICK_MS;
+    this.#timer = setTimeout(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** The flows whose next look is due. */
+  #tick(): void {
+    this.#dueMs = Number.POSITIVE_INFINITY;
+    if (this.#diag === undefined) return;
+    const nowMs = performance.now();
+    while (this.#budget.allows(performance.now())) {
+      const inquiry = this.#revisits.takeDue(nowMs);
+      if (inquiry === undefined) break;
+      if (inquiry.flow !== undefined) this.#look(inquiry, performance.now(), this.#revisits.stage + 1);
+    }
+    this.#search(performance.now());
+    if (this.#revisits.size > 0 || this.#searching.length > 0) this.#schedule(performance.now());
+  }
+
+  #search(nowMs: number): void {
+    if (this.#searching.length === 0 || !this.#budget.allows(nowMs)) return;
+    this.#holders.search(nowMs + SEARCH_MS);
+    const endMs = performance.now();
+    this.#budget.spend(endMs - nowMs);
+    this.#searching = this.#searching.filter((inquiry) => {
+      if (inquiry.flow === undefined) return false;
+      this.#write(inquiry, endMs);
+      return this.#holders.isWanted(inquiry.inode);
+    });
+    if (this.#searching.length > 0 && this.#dueMs === Number.POSITIVE_INFINITY) this.#schedule(endMs);
+    if (this.#holders.isDenied && !this.#hasWarned) this.#warn();
+  }
+
+  /** Asks the kernel for the flow's socket, and writes down who holds it if that is known. */
+  #answer(inquiry: Inquiry, nowMs: number): void {
+    const { question } = inquiry;
+    const found = this.#found;
+    this.#askEach(inquiry, question);
+    const isTcp = inquiry.flow?.ip_protocol === TCP;
+    const isOwn = found.inode > 0 && !(isTcp && found.state === TCP_LISTEN);
+    inquiry.isHopeless = isTcp && found.state === TCP_TIME_WAIT;
+    // Not accepted yet, or closed: then whoever listens is the best guess.
+    if (!isOwn && isTcp && found.state !== TCP_LISTEN && found.state !== NO_SOCKET) {
+      this.#question.set(question);
+      askForListener(this.#question);
+      this.#askEach(inquiry, this.#question);
+    }
+    // The last that is known of a flow whose socket is gone stands.
+    if (found.inode === 0 || (inquiry.isOwn && !isOwn)) return;
+    inquiry.inode = found.inode;
+    inquiry.isOwn = isOwn;
+    if (!this.#write(inquiry, nowMs)) this.#holders.want(found.inode);
+  }
+
+  /** With each interface that has the local address, until a socket is found. */
+  #askEach(inquiry: Inquiry, question: Uint8Array): void {
+    for (const index of inquiry.interfaces) {
+      setInterface(question, index);
+      if (this.#diag?.ask(question, this.#found) === 0) return;
+    }
+  }
+
+  #write(inquiry: Inquiry, nowMs: number): boolean {
+    const { flow, inode, isOwn } = inquiry;
+    const holder = this.#holders.find(inode, nowMs);
+    if (holder === undefined || flow === undefined) return false;
+    const metrics = flow.metrics as ProcessMetrics;
+    metrics.process_id = holder.pid;
+    metrics.process_name = holder.name;
+    inquiry.isFound = isOwn;
+    return true;
+  }
+
+  #warn(): void {
+    this.#hasWarned = true;
+    process.emitWarning(
+      `${this.#holders.deniedCount} processes of other users can't be looked into: their flows have no process_id. ` +
+        'Run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.',
+      { type: 'NfstreamWarning', code: 'NFSTREAM_PROCESS_DENIED' },
+    );
+  }
+}
+
+function loadSocketDiag(): SocketDiagAddon {
+  const { platform } = process;
+  if (platform !== 'linux') {
+    throw new NfstreamError('SYSTEM_UNAVAILABLE', `systemVisibility works on Linux only, and this is ${platform}`);
+  }
+  const loaded = loadCapture();
+  if (!loaded.ok) {
+    throw new NfstreamError('SYSTEM_UNAVAILABLE', `systemVisibility was asked for, but ${loaded.message}`);
+  }
+  return loaded.addon;
+}
+
+/** Opens it, and sees that the kernel answers about TCP and about UDP. */
+function openSocketDiag(addon: SocketDiagAddon): SocketDiag {
+  const diag = SocketDiag.open(addon);
+  if (typeof diag === 'number') throw noSocketDiag(diag);
+  const question = new Uint8Array(QUESTION_BYTES);
+  const where = { bytes: new Uint8Array([127, 0, 0, 1]), localAt: 0, remoteAt: 0, length: 4 };
+  for (const protocol of [TCP, UDP]) {
+    encodeQuestion(question, protocol, where, 1, 1);
+    const status = diag.ask(question, { state: NO_SOCKET, inode: 0 });
+    if (status === 0 || status === ENOENT) continue;
+    close(diag);
+    throw noSocketDiag(status);
+  }
+  return diag;
+}
+
+function noSocketDiag(errno: number): NfstreamError {
+  const reason = errno > 0 ? getSystemErrorName(-errno) : 'no answer';
+  return new NfstreamError(
+    'SYSTEM_UNAVAILABLE',
+    `systemVisibility: expected the kernel to answer sock_diag questions for TCP and UDP and received ${reason}`,
+  );
+}
+
+function close(diag: SocketDiag): void {
+  try {
+    closeSync(diag.file);
+  } catch {
+    // It is closed.
+  }
+}
