@@ -272,7 +272,7 @@ let refusal: string | undefined;
 function whyNoNetwork(): string {
   if (process.platform !== 'linux') return 'network namespaces are of Linux';
   const name = `${PREFIX}-${process.pid}-probe`;
-  const script = `ip netns add ${name} && ip -n ${name} link add a type veth peer name b && ip netns exec ${name} true`;
+  const script = `ip netns add ${name} && ip -n ${name} link add probe0 type veth peer name probe1 && ip netns exec ${name} true`;
   const { status, stderr } = spawnSync('bash', ['-c', script], { env: ENVIRONMENT, encoding: 'utf8' });
   spawnSync('ip', ['netns', 'del', name], { env: ENVIRONMENT });
   if (status === 0) return '';
