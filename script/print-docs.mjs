@@ -3,6 +3,7 @@
 // list. `npm run docs` writes them; `npm run docs -- --check` says whether they are up to date (a test calls it).
 import { readFileSync, writeFileSync } from 'node:fs';
 import { NDPI_FIELDS } from '../dist/classifier/ndpi-fields.js';
+import { PROCESS_FIELDS } from '../dist/classifier/process-fields.js';
 import { ERROR_CODES } from '../dist/errors.js';
 import { CLASSIC } from '../dist/flow/schema.js';
 
@@ -29,6 +30,11 @@ const ndpi = table([
   ...NDPI_FIELDS.map((f) => [`\`${f.name}\``, TYPES[f.type], f.meaning, f.source]),
 ]);
 
+const processes = table([
+  ['metric', 'type', 'meaning'],
+  ...PROCESS_FIELDS.map((f) => [`\`${f.name}\``, TYPES[f.type], f.meaning]),
+]);
+
 const errors = table([
   ['code', 'meaning', 'exit code'],
   ...Object.entries(ERROR_CODES).map(([code, { meaning, exit }]) => [`\`${code}\``, meaning, String(exit)]),
@@ -37,6 +43,7 @@ const errors = table([
 const SECTIONS = [
   ['docs/data-dictionary.md', 'columns', columns],
   ['docs/data-dictionary.md', 'ndpi', ndpi],
+  ['docs/data-dictionary.md', 'processes', processes],
   ['docs/errors.md', 'codes', errors],
 ];
 

@@ -7,6 +7,7 @@ export type { OnnxClassifierOptions, PredictAt } from './classifier/onnx-options
 export type { Prediction } from './classifier/onnx-outputs.ts';
 export type { OnnxRuntimeName } from './classifier/onnx-runtime.ts';
 export type { Packet } from './classifier/packet.ts';
+export type { ProcessMetrics } from './classifier/process-fields.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';
@@ -21,6 +22,6 @@ export { type PayloadEntropyOptions, payloadEntropy } from './metric/payload-ent
 export { type HandshakePart, type TcpHandshakeRttOptions, tcpHandshakeRtt } from './metric/tcp-handshake.ts';
 export { tcpRetransmissions } from './metric/tcp-retransmissions.ts';
 export type { StreamerOptions } from './options.ts';
-export type { SingleSource, SourceInput } from './source/open-source.ts';
-export type { StreamerStats } from './stats.ts';
+export type { InterfaceName, SingleSource, SourceInput } from './source/open-source.ts';
+export type { CaptureStats, StreamerStats } from './stats.ts';
 export { type MetricsOf, Streamer } from './streamer.ts';

@@ -3,6 +3,7 @@ import { boolean, integer, invalid, nearest, oneOf, seconds } from './check-opti
 import { NFStreamClassifier } from './classifier/classifier.ts';
 import { MAX_CLASSIFIERS } from './classifier/labeller.ts';
 import { NDPI_FIELDS } from './classifier/ndpi-fields.ts';
+import { PROCESS_FIELDS } from './classifier/process-fields.ts';
 import { NfstreamError } from './errors.ts';
 import { CLASSIC } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
@@ -171,8 +172,8 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
       throw new NfstreamError('UNKNOWN_OPTION', `Unknown option "${name}"; did you mean "${nearest(name, NAMES)}"?`);
     }
   }
-  const hasNdpi = options.enableNdpi !== false;
-  const userMetrics = metrics(options.userMetrics, hasNdpi);
+  const taken: Taken = { ndpi: options.enableNdpi !== false, process: options.systemVisibility === true };
+  const userMetrics = metrics(options.userMetrics, taken);
   const source = checkSource(options.source);
   const resolved = {
     source,
@@ -182,7 +183,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
     inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
     userMetrics,
-    userClassifiers: classifiers(options.userClassifiers, hasNdpi, userMetrics),
+    userClassifiers: classifiers(options.userClassifiers, taken, userMetrics),
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
     bpfFilter: filter(options.bpfFilter),
@@ -262,30 +263,40 @@ function signal(value: unknown): AbortSignal | undefined {
   return value;
 }
 
-function metrics(value: unknown, hasNdpi: boolean): Readonly<Record<string, UserMetric>> {
+function metrics(value: unknown, taken: Taken): Readonly<Record<string, UserMetric>> {
   if (value === undefined) return {};
   const expected = 'an object of functions by metric name';
   if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Map)
     throw invalid('userMetrics', expected, value);
   for (const [name, metric] of Object.entries(value)) {
     if (typeof metric !== 'function') throw invalid(`userMetrics.${name}`, 'a function', metric);
-    refuseTaken(`userMetrics.${name}`, name, hasNdpi);
+    refuseTaken(`userMetrics.${name}`, name, taken);
     if (name === '__proto__' || name === '') throw invalid('userMetrics', 'names that a record can hold', name);
   }
   return value as Readonly<Record<string, UserMetric>>;
 }
 
-/** Both kinds of user code put values under their names beside the columns and nDPI's findings. */
-function refuseTaken(what: string, name: string, hasNdpi: boolean): void {
-  const isCore = CLASSIC.some((column) => column.name === name);
-  if (!isCore && !(hasNdpi && NDPI_FIELDS.some((field) => field.name === name))) return;
-  const owner = isCore ? 'a core column' : 'a finding of nDPI';
-  throw new NfstreamError('INVALID_OPTION', `${what} has the name of ${owner}; choose another`);
+/** Whose names user code can't have, besides the columns'. */
+interface Taken {
+  readonly ndpi: boolean;
+  readonly process: boolean;
+}
+
+/** Both kinds of user code put values under their names beside the columns and what built-in classifiers find. */
+function refuseTaken(what: string, name: string, taken: Taken): void {
+  const owners = [
+    { owner: 'a core column', has: true, columns: CLASSIC },
+    { owner: 'a finding of nDPI', has: taken.ndpi, columns: NDPI_FIELDS },
+    { owner: 'a finding of systemVisibility', has: taken.process, columns: PROCESS_FIELDS },
+  ];
+  const found = owners.find(({ has, columns }) => has && columns.some((column) => column.name === name));
+  if (found === undefined) return;
+  throw new NfstreamError('INVALID_OPTION', `${what} has the name of ${found.owner}; choose another`);
 }
 
 function classifiers(
   value: unknown,
-  hasNdpi: boolean,
+  taken: Taken,
   userMetrics: Readonly<Record<string, UserMetric>>,
 ): readonly NFStreamClassifier[] {
   if (value === undefined) return [];
@@ -298,7 +309,7 @@ function classifiers(
     if (typeof item.name !== 'string' || item.name === '' || item.name === '__proto__') {
       throw invalid(`the name of a ${item.constructor.name || 'class'} in userClassifiers`, 'text', item.name);
     }
-    refuseTaken(`The classifier "${item.name}"`, item.name, hasNdpi);
+    refuseTaken(`The classifier "${item.name}"`, item.name, taken);
     if (Object.hasOwn(userMetrics, item.name)) {
       throw new NfstreamError(
         'INVALID_OPTION',

@@ -4,6 +4,7 @@ import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
 import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
 import type { Packet } from './classifier/packet.ts';
+import type { ProcessMetrics } from './classifier/process-fields.ts';
 import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
@@ -46,13 +47,20 @@ type NdpiPart<Options> = Options extends { readonly enableNdpi: infer Enabled }
     ? unknown
     : NdpiMetrics;
 
+/** What systemVisibility adds, where it is known to be on. */
+type ProcessPart<Options> = Options extends { readonly systemVisibility: infer Enabled }
+  ? [Enabled] extends [true]
+    ? ProcessMetrics
+    : unknown
+  : unknown;
+
 /** Each user metric has the type that its function returns. */
 type UserPart<Options> = Options extends { readonly userMetrics: infer Metrics }
   ? { [Name in keyof Metrics]: Metrics[Name] extends (...args: never) => infer Value ? Value : never }
   : unknown;
 
 /** The type of `flow.metrics` for a Streamer with these options. */
-export type MetricsOf<Options> = NdpiPart<Options> & UserPart<Options> & FlowMetrics;
+export type MetricsOf<Options> = NdpiPart<Options> & ProcessPart<Options> & UserPart<Options> & FlowMetrics;
 
 /**
  * Meters a capture into bidirectional flows: `for await (const flow of new Streamer({ source })) ...`.

@@ -91,6 +91,10 @@ describe('options', () => {
     [{ userMetrics: { size: 7 } }, 'userMetrics.size'],
     [{ userMetrics: { ip_src: () => 0 } }, 'userMetrics.ip_src'],
     [{ userMetrics: { application_name: () => 0 } }, 'userMetrics.application_name has the name of a finding of nDPI'],
+    [
+      { source: { interface: 'lo' }, systemVisibility: true, userMetrics: { process_id: () => 0 } },
+      'userMetrics.process_id has the name of a finding of systemVisibility',
+    ],
     [{ userMetrics: { ['__proto__']: () => 0 } }, 'userMetrics'],
     [{ debug: 1 }, 'debug'],
     [{ source: { interface: '' } }, 'source'],
