@@ -1,9 +1,11 @@
 // The capture addon: what of libpcap cannot be TypeScript. It compiles filter expressions into BPF programs, opens
-// interfaces for live capture, lists them, tells the library's version, and tries whether this process may capture. The
-// interface is described in src/native/capture.ts. Between calls it keeps nothing but the captures that are open.
+// interfaces for live capture, lists them, tells the library's version, tries whether this process may capture, and asks
+// the kernel about sockets. The interface is described in src/native/capture.ts. Between calls it keeps nothing but the
+// captures that are open.
 #include "addon.h"
 #include "capture-handle.h"
 #include "interfaces.h"
+#include "socket-diag.h"
 
 #include <pcap/pcap.h>
 
@@ -177,7 +179,7 @@ NAPI_MODULE_INIT() {
       !SetFunction(env, exports, "compileFilter", Guard<CompileFilter>) ||
       !SetFunction(env, exports, "probeCapture", Guard<ProbeCapture>) ||
       !SetFunction(env, exports, "listInterfaces", Guard<ListInterfaces>) ||
-      !SetFunction(env, exports, "openCapture", Guard<OpenCapture>)) {
+      !SetFunction(env, exports, "openCapture", Guard<OpenCapture>) || !SetSocketDiag(env, exports)) {
     return nullptr;
   }
   return exports;
