@@ -3,8 +3,7 @@
 // Everything is tried, not guessed: addons are loaded, a compressed capture of each kind is read, a capture socket is
 // opened for a moment. The report is plain data (`--json`); `formatDoctor` prints it for people.
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
-import { type AddonName, BUILD_COMMAND, PACKAGE_ROOT, platformFolder } from '../native/addon.ts';
+import { type AddonName, BUILD_COMMAND, platformFolder } from '../native/addon.ts';
 import { findCompiler } from '../native/build.ts';
 import { type CaptureAddon, loadCapture } from '../native/capture.ts';
 import { LIBRARIES } from '../native/libraries.ts';
@@ -13,6 +12,7 @@ import { loadNdpi } from '../native/ndpi.ts';
 import { openSource } from '../source/open-source.ts';
 import { PacketBatch, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
 import { printable } from './terminal.ts';
+import { version } from './version.ts';
 
 /** One thing that works or doesn't. */
 export interface DoctorFinding {
@@ -65,7 +65,7 @@ export async function doctor(): Promise<DoctorReport> {
   const ndpi = loadNdpi();
   const capture = loadCapture();
   const addons = [
-    addonFinding('capture', 'filters', capture, (addon) => addon.libVersion()),
+    addonFinding('capture', 'interfaces and filters', capture, (addon) => addon.libVersion()),
     addonFinding('ndpi', 'application labels', ndpi, (addon) => `nDPI ${addon.libraryVersion}`),
   ];
   const compression = await Promise.all(
@@ -73,7 +73,7 @@ export async function doctor(): Promise<DoctorReport> {
   );
   return {
     ok: [...addons, ...compression].every(({ ok }) => ok),
-    nfstream: packageVersion(),
+    nfstream: version(),
     node: process.version,
     platform: process.platform,
     arch: process.arch,
@@ -109,7 +109,7 @@ function summary({ ok, addons }: DoctorReport): string {
   const missing = addons.filter((addon) => !addon.ok).map(({ name, purpose }) => `${purpose} (${name})`);
   if (ok) return 'All works.';
   if (missing.length === 0) return 'Some compressed captures can not be read.';
-  return `Without them captures are metered, but there are no ${missing.join(' and no ')}.`;
+  return `Capture files are metered all the same, but without ${missing.join(' and without ')}.`;
 }
 
 function addonFinding<T extends CaptureAddon | { readonly libraryVersion: string }>(
@@ -206,18 +206,19 @@ export function hasNetRaw(status: string): boolean {
   return hex !== undefined && ((BigInt(`0x${hex}`) >> CAP_NET_RAW_BIT) & 1n) === 1n;
 }
 
+/** Gives the right to the very program: a link to it can't have any. */
+export function grantCommand(): string {
+  const program = realpathSync(process.execPath);
+  const quoted = /^[\w./+-]+$/.test(program) ? program : `'${program.replaceAll("'", "'\\''")}'`;
+  return `sudo setcap cap_net_raw=eip ${quoted}`;
+}
+
 function grantCommands(): string[] {
-  // The right goes to the program file, so a link to it does not do.
-  if (process.platform === 'linux') return [`sudo setcap cap_net_raw+ep '${realpathSync(process.execPath)}'`];
+  if (process.platform === 'linux') return [grantCommand()];
   if (process.platform === 'darwin') return ['brew install --cask wireshark-chmodbpf'];
   return [];
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string };
-  return version;
 }

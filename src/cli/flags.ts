@@ -117,6 +117,99 @@ export const METER_FLAGS: readonly FlagGroup[] = [
     ],
   },
   {
+    title: 'Live',
+    flags: [
+      {
+        name: 'interface',
+        short: 'i',
+        value: 'NAME',
+        isRepeatable: true,
+        meaning: ['capture from an interface, though a file be', 'named like it; any number of times'],
+      },
+      {
+        name: 'no-promiscuous',
+        option: 'promiscuous',
+        sets: false,
+        meaning: ['only what is meant for this host'],
+      },
+      {
+        name: 'buffer-size',
+        value: 'BYTES',
+        option: 'bufferSize',
+        isNumber: true,
+        meaning: ["the kernel's packet buffer (33554432),", 'of each interface'],
+      },
+      {
+        name: 'batch-timeout-ms',
+        value: 'MS',
+        option: 'batchTimeoutMs',
+        isNumber: true,
+        meaning: ['packets come in batches of so many ms (50)'],
+      },
+      {
+        name: 'immediate',
+        option: 'immediate',
+        sets: true,
+        meaning: ['packets come one by one, for more CPU time'],
+      },
+      {
+        name: 'reconnect',
+        option: 'reconnect',
+        sets: true,
+        meaning: ['wait for an interface that went down'],
+      },
+      {
+        name: 'duration',
+        value: 'SECONDS',
+        option: 'duration',
+        isNumber: true,
+        meaning: ['end the run after so long'],
+      },
+      {
+        name: 'packets',
+        value: 'N',
+        option: 'packets',
+        isNumber: true,
+        meaning: ['end the run after so many packets'],
+      },
+      {
+        name: 'replay-speed',
+        value: 'SPEED',
+        option: 'replaySpeed',
+        isNumber: true,
+        meaning: ['meter a file as if live: 1 is the recorded', 'pace, 10 ten times faster, max at once'],
+      },
+      {
+        name: 'meters',
+        value: 'N',
+        option: 'meters',
+        isNumber: true,
+        meaning: ['threads that meter side by side (1)'],
+      },
+      {
+        name: 'system-visibility',
+        option: 'systemVisibility',
+        sets: true,
+        meaning: ["name this host's processes (Linux)"],
+      },
+      {
+        name: 'user',
+        value: 'NAME',
+        meaning: ["root's rights go when the source is open"],
+      },
+      {
+        name: 'metrics-port',
+        value: 'PORT',
+        meaning: ['serve the counters to Prometheus:', 'http://127.0.0.1:PORT/metrics'],
+      },
+      {
+        name: 'metrics-address',
+        value: 'ADDRESS',
+        meaning: ['serve them at another address than 127.0.0.1'],
+      },
+    ],
+  },
+  {
     title: 'Your own code',
     flags: [
       {
@@ -139,6 +232,10 @@ export const RUN_FLAGS: readonly FlagGroup[] = [{ title: 'Other', flags: [QUIET,
 
 export const DOCTOR_FLAGS: readonly FlagGroup[] = [
   { title: 'Options', flags: [{ name: 'json', meaning: ['print the report as JSON'] }, DEBUG, HELP] },
+];
+
+export const INTERFACES_FLAGS: readonly FlagGroup[] = [
+  { title: 'Options', flags: [{ name: 'json', meaning: ['print the list as JSON'] }, DEBUG, HELP] },
 ];
 
 export const BUILD_NATIVE_FLAGS: readonly FlagGroup[] = [

@@ -1,11 +1,20 @@
 // The help texts, put together from the flag tables.
-import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, type Flag, type FlagGroup, METER_FLAGS, RUN_FLAGS } from './flags.ts';
+import {
+  BUILD_NATIVE_FLAGS,
+  DOCTOR_FLAGS,
+  type Flag,
+  type FlagGroup,
+  INTERFACES_FLAGS,
+  METER_FLAGS,
+  RUN_FLAGS,
+} from './flags.ts';
 
-export const COMMANDS = ['doctor', 'build-native', 'help'] as const;
+export const COMMANDS = ['interfaces', 'doctor', 'build-native', 'help'] as const;
 export type Command = (typeof COMMANDS)[number];
 
 /** What to type, in a few lines. */
-export const USAGE = `usage: nfstream SOURCE... [options]     meter captures into flows
+export const USAGE = `usage: nfstream SOURCE... [options]     meter captures or interfaces into flows
+       nfstream interfaces              list what can be captured from
        nfstream doctor                  see what works on this machine
        nfstream help                    all options, examples, exit codes
 `;
@@ -28,15 +37,18 @@ export function mainHelp(): string {
   return `nfstream: packets in, labelled bidirectional flows out
 
 Usage
-  nfstream SOURCE... [options]       meter captures into flows
+  nfstream SOURCE... [options]       meter captures or interfaces into flows
+  nfstream interfaces [--json]       what can be captured from
   nfstream doctor [--json]           what works on this machine, and what to run
   nfstream build-native [--only X]   compile the native addons (libpcap, nDPI)
   nfstream help [COMMAND]            this text, or a command's
 
   SOURCE is a capture file, pcap or pcapng, plain or compressed by gzip, zstd or
   lz4; or - for standard input. Several are metered as one capture in the order
-  given. Flows go to standard output as JSON Lines, one flow a line, unless the
-  options below say otherwise. A file that is named like a command: ./doctor
+  given. Where there is no such file it is a network interface; several are
+  captured from at once, until a signal or an option ends the run. Flows go to
+  standard output as JSON Lines, one flow a line, unless the options below say
+  otherwise. A file that is named like a command: ./doctor
 
 ${flagText([...METER_FLAGS, ...RUN_FLAGS])}
 Examples
@@ -44,11 +56,13 @@ Examples
   nfstream capture.pcapng.gz -o flows.csv
   nfstream monday.pcap tuesday.pcap --filter 'not port 22' --stats stats.json
   tcpdump -i eth0 -U -w - | nfstream - --no-ndpi | head -n 3
+  sudo nfstream eth1 --user nobody --duration 60 -o flows.jsonl
 
 Exit codes
-  0  done                     3  damaged input, metered as far as it goes
+  0  done; a live run also when a signal ended it
   1  failed                 130  interrupted (SIGINT), flows so far are written
   2  wrong usage            143  terminated (SIGTERM), likewise
+  3  damaged input, metered as far as it goes
 
 Environment
   NO_COLOR=1                  no colours
@@ -70,14 +84,24 @@ ${flagText(DOCTOR_FLAGS)}
 Exit codes
   0  all works                1  something doesn't
 `;
+    case 'interfaces':
+      return `nfstream interfaces: what can be captured from
+
+Usage
+  nfstream interfaces [--json]
+
+${flagText(INTERFACES_FLAGS)}
+Exit codes
+  0  listed                   1  failed
+`;
     case 'build-native':
       return `nfstream build-native: compile the native addons with this machine's compiler
 
 Usage
   nfstream build-native [--only ADDON] [--force]
 
-  Two addons, each optional: capture (libpcap) for filters, ndpi (nDPI) for
-  application labels. Needs a C++17 compiler (CXX names another one) and the
+  Two addons, each optional: capture (libpcap) for interfaces and filters, ndpi
+  (nDPI) for application labels. Needs a C++17 compiler (CXX names another one) and the
   headers of the libraries; a message says what to install.
 
 ${flagText(BUILD_NATIVE_FLAGS)}

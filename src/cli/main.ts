@@ -1,11 +1,11 @@
 // The command line: which command, its flags, its exit code. Each command's code is loaded when it is run, so that
 // --version and --help answer at once.
-import { readFileSync } from 'node:fs';
 import { openOutput } from '../sink/output.ts';
-import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
+import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
 import { COMMANDS, type Command, commandHelp, mainHelp, USAGE } from './help.ts';
 import { parseFlags, usage } from './parse-flags.ts';
 import { errorText, exitCodeOf, isDebugging, isReaderGone, printError } from './report-error.ts';
+import { version } from './version.ts';
 
 /** Runs `nfstream ARGS...` and resolves with the exit code. Never rejects: errors are printed. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -21,6 +21,8 @@ export async function main(args: readonly string[]): Promise<number> {
 function run(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   switch (first) {
+    case 'interfaces':
+      return interfaces(rest);
     case 'doctor':
       return doctor(rest);
     case 'build-native':
@@ -43,6 +45,14 @@ async function meter(args: readonly string[]): Promise<number> {
   const { meterArguments } = await import('./meter-arguments.ts');
   const run = await import('./meter.ts');
   return run.meter(meterArguments(parsed));
+}
+
+async function interfaces(args: readonly string[]): Promise<number> {
+  const { values, operands } = await parseFlags(args, INTERFACES_FLAGS);
+  if (values.has('help')) return print(commandHelp('interfaces'));
+  refuseOperands('interfaces', operands);
+  const { interfacesText } = await import('./interfaces.ts');
+  return print(interfacesText(values.has('json')));
 }
 
 async function doctor(args: readonly string[]): Promise<number> {
@@ -96,9 +106,4 @@ async function print(text: string): Promise<number> {
   await output.append(text);
   await output.close();
   return 0;
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

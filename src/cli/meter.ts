@@ -1,18 +1,20 @@
-// One run of the main job: a Streamer's flows into a sink, a summary or both, the counters into a file; signals, progress
-// and warnings on the side.
+// One run of the main job: a Streamer's flows into a sink, a summary or both, the counters into a file; signals, progress,
+// warnings and served counters on the side.
 //
-// Whatever ends the run, in this order: flows so far are written out and their file gets its name, then the summary,
-// then the counters, then the error. Nothing of it is kept where the run failed before its first flow (unless only the
-// input is damaged), and neither flows nor summary where writing the flows failed.
+// It begins in this order: the port is bound and the source opened, then rights are given up (--user), then outputs are
+// opened with those that are left. Whatever ends it, in this order: flows so far are written out and their file gets its
+// name, then the summary, then the counters, then the error. Nothing of it is kept where the run failed before its first
+// flow (unless only the input is damaged), and neither flows nor summary where writing the flows failed; but a live run's
+// flows, which are written directly, stay as far as they were written.
 import { basename } from 'node:path';
-import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
 import type { UserCode } from '../plugin/plugin.ts';
-import { CsvSink } from '../sink/csv.ts';
-import { JsonLinesSink } from '../sink/json-lines.ts';
 import { type Output, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
-import { type MeterArguments, warningWithFlagNames, withFlagNames } from './meter-arguments.ts';
+import { changeUser } from './change-user.ts';
+import { type MeterArguments, withFlagNames } from './meter-arguments.ts';
+import type { MetricsServer } from './metrics-server.ts';
+import { Outputs } from './outputs.ts';
 import type { PluginGuard } from './plugin-guard.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
@@ -20,24 +22,23 @@ import { exitCodeOf, isOutputFailed, isReaderGone, printError } from './report-e
 import { SignalWatch } from './signals.ts';
 import { Summary } from './summary.ts';
 import { summaryTable } from './summary-table.ts';
-import { printable, terminalOf } from './terminal.ts';
+import { terminalOf } from './terminal.ts';
+import { version } from './version.ts';
+import { Warnings } from './warnings.ts';
 
 /** Exit code of damaged input: what was read before the damage is good. */
 const DAMAGED = 3;
 
-interface Outputs {
-  readonly sink: Sink | null;
-  readonly stats: Output | null;
-  /** Removes what is not finished. */
-  unlink(): void;
-}
+const NO_USER_CODE: UserCode = { userMetrics: {}, userClassifiers: [] };
 
 /**
- * Meters the sources and resolves with the exit code: 0, or 128 and a signal's number. Rejects with what went wrong
- * after everything that could be written was written.
+ * Meters the sources and resolves with the exit code: 0, or 128 and a signal's number, which ends a live run as it is
+ * meant to end. Rejects with what went wrong after everything that could be written was written.
  */
 export async function meter(args: MeterArguments): Promise<number> {
-  if (args.plugins.length === 0) return run(args, { userMetrics: {}, userClassifiers: [] }, null);
+  // Several meters load the plugins themselves; their names are needed here where they make columns.
+  const isSpread = args.options.plugins !== undefined;
+  if (args.plugins.length === 0 || (isSpread && args.flows?.format !== 'csv')) return run(args, NO_USER_CODE, null);
   const { PluginGuard } = await import('./plugin-guard.ts');
   const { loadPlugins } = await import('../plugin/plugin.ts');
   const guard = new PluginGuard(args.plugins);
@@ -51,11 +52,39 @@ export async function meter(args: MeterArguments): Promise<number> {
 async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard | null): Promise<number> {
   const streamer = newStreamer(args, userCode);
   await refuseToOverwriteSources(args);
-  const { sink, stats, unlink } = await openOutputs(args, userCode);
+  const outputs = new Outputs();
+  const signals = new SignalWatch(
+    () => streamer.stop(),
+    () => outputs.unlink(),
+  );
+  let server: MetricsServer | null = null;
+  try {
+    server = await serveMetrics(args, streamer);
+    await (guard === null ? openSources(streamer) : Promise.race([openSources(streamer), guard.failed]));
+    if (args.user !== null) changeUser(args.user);
+    await outputs.open(args, userCode, hasNdpi(args), streamer.isLive);
+    await write(args, streamer, outputs, guard);
+  } catch (error) {
+    throw withFlagNames(error);
+  } finally {
+    signals.close();
+    outputs.unlink();
+    await closeUnused(streamer);
+    await server?.close();
+  }
+  return streamer.isLive ? 0 : (signals.exitCode ?? 0);
+}
+
+/** The run itself, all being open. Rejects with the worst of what went wrong. */
+async function write(
+  args: MeterArguments,
+  streamer: Streamer,
+  { sink, stats }: Outputs,
+  guard: PluginGuard | null,
+): Promise<void> {
   const summary = args.summary === null ? null : new Summary(hasNdpi(args));
-  const signals = new SignalWatch(() => streamer.stop(), unlink);
   const progress = showsProgress(args) ? new Progress(streamer, terminalOf('stderr'), printError) : null;
-  const stopWarnings = printWarnings(args.isQuiet, progress);
+  const warnings = new Warnings(args, streamer, () => progress?.hide());
 
   const failures: unknown[] = [];
   const attempt = async (work: () => Promise<void>) => {
@@ -86,19 +115,16 @@ async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard 
   if (sink !== null) await attempt(() => (isSound ? sink.close() : sink.abandon()));
   if (summary !== null && isSound) await attempt(() => printSummary(args, summary, streamer));
   if (stats !== null) await attempt(() => (isKept ? writeStats(stats, streamer) : stats.abandon()));
-  stopWarnings();
-  signals.close();
-  unlink();
+  warnings.close();
 
   const real = failures.filter((failure) => !isReaderGone(failure));
   const worst = real.find((failure) => exitCodeOf(failure) !== DAMAGED) ?? real[0];
-  if (worst !== undefined) throw withFlagNames(worst);
-  return signals.exitCode ?? 0;
+  if (worst !== undefined) throw worst;
 }
 
 function newStreamer({ options }: MeterArguments, userCode: UserCode): Streamer {
   try {
-    return new Streamer({ ...options, ...userCode });
+    return new Streamer(options.plugins === undefined ? { ...options, ...userCode } : options);
   } catch (error) {
     throw withFlagNames(error);
   }
@@ -108,32 +134,37 @@ function hasNdpi({ options }: MeterArguments): boolean {
   return options.enableNdpi !== false;
 }
 
-async function openOutputs(args: MeterArguments, userCode: UserCode): Promise<Outputs> {
-  const opened: Output[] = [];
-  const unlink = () => {
-    for (const output of opened) output.unlink();
-  };
-  const open = async (target: string): Promise<Output> => {
-    const output = await openOutput(target);
-    opened.push(output);
-    return output;
-  };
+async function serveMetrics({ metrics }: MeterArguments, streamer: Streamer): Promise<MetricsServer | null> {
+  if (metrics === null) return null;
+  const { exposition } = await import('./prometheus.ts');
+  const { startMetricsServer } = await import('./metrics-server.ts');
+  const { isLive } = streamer;
+  const server = await startMetricsServer(
+    metrics,
+    exposition(() => streamer.stats, { version: version(), isLive }),
+  );
+  // Nobody could find it otherwise.
+  if (metrics.port === 0) printError(`nfstream: counters at ${server.url}\n`);
+  return server;
+}
+
+/** Damage that shows when a source is opened is met again where flows are read, and output is kept by its rules. */
+async function openSources(streamer: Streamer): Promise<void> {
   try {
-    const flows = args.flows === null ? null : await open(args.flows.target);
-    const stats = args.stats === null ? null : await open(args.stats);
-    return { sink: flows === null ? null : sinkOf(args, userCode, flows), stats, unlink };
+    await streamer.open();
   } catch (error) {
-    unlink();
-    throw error;
+    if (exitCodeOf(error) !== DAMAGED) throw error;
   }
 }
 
-function sinkOf(args: MeterArguments, { userMetrics, userClassifiers }: UserCode, output: Output): Sink {
-  if (args.flows?.format !== 'csv') return new JsonLinesSink(output);
-  const metrics: string[] = hasNdpi(args) ? NDPI_FIELDS.map(({ name }) => name) : [];
-  metrics.push(...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name));
-  // A classifier may write more than what bears its name.
-  return new CsvSink(output, { metrics, hasOtherMetrics: userClassifiers.length > 0 });
+/** Closes what was opened and not read: an interface, threads. */
+async function closeUnused(streamer: Streamer): Promise<void> {
+  streamer.stop();
+  try {
+    for await (const _ of streamer.batches());
+  } catch {
+    // It was read, or could not be opened.
+  }
 }
 
 async function writeFlows(streamer: Streamer, sink: Sink | null, summary: Summary | null): Promise<void> {
@@ -149,19 +180,6 @@ function showsProgress({ flows, isQuiet }: MeterArguments): boolean {
   const { TERM } = process.env;
   if (isQuiet || TERM === 'dumb' || !terminalOf('stderr').isTerminal) return false;
   return flows?.target !== '-' || !terminalOf('stdout').isTerminal;
-}
-
-/** The Streamer's warnings as lines of ours. Returns what ends it. */
-function printWarnings(isQuiet: boolean, progress: Progress | null): () => void {
-  const listener = (warning: Error) => {
-    if (isQuiet || warning.name !== 'NfstreamWarning') return;
-    progress?.hide();
-    printError(`nfstream: warning: ${printable(warningWithFlagNames(warning.message))}\n`);
-  };
-  // Without its own listener Node.js prints nothing.
-  process.removeAllListeners('warning');
-  process.on('warning', listener);
-  return () => process.off('warning', listener);
 }
 
 async function printSummary(args: MeterArguments, summary: Summary, streamer: Streamer): Promise<void> {

@@ -1,7 +1,9 @@
 // The progress line on standard error: how far the run is, how fast, how many flows, how long it will take. It is
-// redrawn five times a second, begins only when a run takes long enough to wonder, and leaves nothing behind.
+// redrawn five times a second, begins only when a run takes long enough to wonder, and leaves nothing behind. A live run,
+// which is never near its end, has a line of its own (status-line.ts).
 import type { StreamerStats } from '../stats.ts';
 import { formatClock, formatCount, formatUnit } from './format.ts';
+import { statusLine } from './status-line.ts';
 import { bar, styled, type Terminal } from './terminal.ts';
 
 const REDRAW_MS = 200;
@@ -12,8 +14,9 @@ const SPEED_MEMORY = 10;
 const START_OF_LINE = '\r';
 const ERASE_LINE = '\x1b[2K';
 
-/** What is redrawn from: both are read when it is time to draw. */
+/** What is redrawn from, read when it is time to draw. */
 export interface Running {
+  readonly isLive: boolean;
   readonly stats: StreamerStats;
   readonly progress: { readonly position: number; readonly size: number | null };
 }
@@ -23,13 +26,14 @@ export interface Sample {
   readonly ms: number;
   readonly position: number;
   readonly packets: number;
+  readonly bytes: number;
 }
 
 export class Progress {
   readonly #running: Running;
   readonly #terminal: Terminal;
   readonly #print: (text: string) => void;
-  readonly #samples: Sample[] = [{ ms: performance.now(), position: 0, packets: 0 }];
+  readonly #samples: Sample[] = [{ ms: performance.now(), position: 0, packets: 0, bytes: 0 }];
   readonly #timer: NodeJS.Timeout;
   #isShown = false;
 
@@ -52,12 +56,14 @@ export class Progress {
   }
 
   #draw(): void {
-    const { stats, progress } = this.#running;
-    const sample = { ms: performance.now(), position: progress.position, packets: stats.packets_read };
-    this.#samples.push(sample);
+    const { stats, progress, isLive } = this.#running;
+    const { packets_read: packets, bytes_read: bytes } = stats;
+    this.#samples.push({ ms: performance.now(), position: progress.position, packets, bytes });
     if (this.#samples.length > SPEED_MEMORY) this.#samples.shift();
     const flows = sumOf(stats.flows_exported) + stats.flows_live;
-    const line = progressLine(this.#samples, progress.size, flows, this.#terminal);
+    const line = isLive
+      ? statusLine(this.#samples, stats, this.#terminal)
+      : progressLine(this.#samples, progress.size, flows, this.#terminal);
     this.#print(`${START_OF_LINE}${ERASE_LINE}${line}`);
     this.#isShown = true;
   }

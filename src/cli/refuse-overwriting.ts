@@ -4,10 +4,10 @@ import type { MeterArguments } from './meter-arguments.ts';
 import { usage } from './parse-flags.ts';
 
 /** @throws NfstreamError USAGE when a file to write is also read, under whatever name, or is written twice. */
-export async function refuseToOverwriteSources({ sources, plugins, flows, stats }: MeterArguments): Promise<void> {
+export async function refuseToOverwriteSources({ files, plugins, flows, stats }: MeterArguments): Promise<void> {
   /** What each file is read as. */
   const readFrom = new Map<string, 'SOURCE' | '--plugin'>();
-  for (const source of sources) {
+  for (const source of files) {
     // `- < FILE` reads a file, too.
     const file = await identityOf(source === '-' ? '/dev/stdin' : source);
     if (file !== null) readFrom.set(file, 'SOURCE');

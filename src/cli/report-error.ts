@@ -6,6 +6,7 @@ import { printable } from './terminal.ts';
 const SEVERAL_LINES: ReadonlySet<NfstreamErrorCode> = new Set([
   'NDPI_UNAVAILABLE',
   'FILTER_UNAVAILABLE',
+  'CAPTURE_UNAVAILABLE',
   'NATIVE_BUILD_FAILED',
 ]);
 

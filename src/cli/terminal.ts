@@ -33,9 +33,14 @@ export function describeTerminal(isTerminal: boolean, columns: number, environme
   };
 }
 
-export type Style = 'bold' | 'dim' | 'cyan';
+export type Style = 'bold' | 'dim' | 'cyan' | 'red';
 
-const STYLES: Readonly<Record<Style, readonly [number, number]>> = { bold: [1, 22], dim: [2, 22], cyan: [36, 39] };
+const STYLES: Readonly<Record<Style, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  cyan: [36, 39],
+  red: [31, 39],
+};
 
 export function styled(terminal: Terminal, style: Style, text: string): string {
   if (!terminal.hasColor || text === '') return text;

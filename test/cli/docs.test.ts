@@ -2,14 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, METER_FLAGS, RUN_FLAGS } from '../../src/cli/flags.ts';
+import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from '../../src/cli/flags.ts';
 import { COMMANDS, mainHelp } from '../../src/cli/help.ts';
+import { FAMILIES } from '../../src/cli/prometheus.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { ROOT } from './run.ts';
 
 const text = readFileSync(join(ROOT, 'docs/cli.md'), 'utf8');
 const main = [...METER_FLAGS, ...RUN_FLAGS].flatMap((group) => group.flags);
-const others = [...BUILD_NATIVE_FLAGS, ...DOCTOR_FLAGS].flatMap((group) => group.flags);
+const others = [...BUILD_NATIVE_FLAGS, ...DOCTOR_FLAGS, ...INTERFACES_FLAGS].flatMap((group) => group.flags);
 const namesIn = (part: string) => [...part.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]);
 
 describe('docs/cli.md', () => {
@@ -24,6 +25,13 @@ describe('docs/cli.md', () => {
     expect(others.map(({ name }) => name).filter((name) => !namesIn(text).includes(name))).toEqual([]);
     expect(namesIn(text).filter((name) => !known.has(name))).toEqual([]);
     expect(namesIn(mainHelp()).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('has every counter that is served, in order, with its label', () => {
+    const table = text.slice(text.indexOf('| metric |'));
+    const rows = [...table.matchAll(/^\| `(nfstream_\w+)(?:\{(\w+)\})?` \|/gm)];
+    const expected = FAMILIES.map(({ name, label }) => [name, label]);
+    expect(rows.map(([, name, label]) => [name, label])).toEqual([['nfstream_info', 'version'], ...expected]);
   });
 
   it('has the plugin that lies in examples/', () => {

@@ -42,7 +42,9 @@ describe('nfstream doctor', () => {
     );
     expect(stdout).toMatch(/^FAIL {2}ndpi addon {6}does not load\n {8}tried .*ndpi\.node: no such file/m);
     expect(stdout).toMatch(/^none {2}capture rights .*not tried, the capture addon does not load$/m);
-    expect(stdout).toMatch(/there are no filters \(capture\) and no application labels \(ndpi\)\.\n$/);
+    expect(stdout).toMatch(
+      /but without interfaces and filters \(capture\) and without application labels \(ndpi\)\.\n$/,
+    );
   });
 
   it('names the compiler that is missing', async () => {

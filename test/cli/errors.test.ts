@@ -25,8 +25,8 @@ describe('wrong usage', () => {
     [['--sumary'], 'Unknown flag --sumary; did you mean --summary?'],
     [['--inactiveTimeout', '5'], 'Unknown flag --inactiveTimeout; did you mean --inactive-timeout?'],
     [['-x'], 'Unknown flag -x; see --help'],
-    [['--no-ndpi'], 'Expected SOURCE, a capture file or -, but received none; see --help'],
-    [[''], 'Expected a capture file or - for SOURCE but received ""'],
+    [['--no-ndpi'], 'Expected SOURCE, a capture file, - or an interface, but received none; see --help'],
+    [[''], 'Expected a capture file, - or an interface for SOURCE but received ""'],
     [['-', '-'], 'Expected standard input at most once for SOURCE but received "-" and "-"'],
     [
       ['/dev/stdin', 'a.pcap', '-', '/proc/self/fd/0'],
@@ -54,8 +54,24 @@ describe('wrong usage', () => {
       ['doctor', 'a.pcap'],
       'Expected only options for doctor but received "a.pcap"; a capture file of that name is ./doctor',
     ],
+    [['-i', ''], 'Expected NAME for -i but received ""'],
+    [
+      ['eth0', '--user', 'nobody', '--reconnect'],
+      'Expected --user or --reconnect but received both: the interface could not be opened again without the rights ' +
+        'that --user gives up',
+    ],
+    [
+      ['a.pcap', '--metrics-port', '65536'],
+      'Expected an integer from 0 to 65535 for --metrics-port but received "65536"',
+    ],
+    [['a.pcap', '--metrics-port=0x10'], 'Expected an integer from 0 to 65535 for --metrics-port but received "0x10"'],
+    [['a.pcap', '--metrics-address', '::1'], 'Expected --metrics-port with --metrics-address but received "::1" alone'],
+    [
+      ['interfaces', 'eth0'],
+      'Expected only options for interfaces but received "eth0"; a capture file of that name is ./interfaces',
+    ],
     [['build-native', '--only', 'x'], 'Expected ndpi or capture for --only but received "x"'],
-    [['help', 'me'], 'Expected doctor, build-native, help or nothing for help but received "me"'],
+    [['help', 'me'], 'Expected interfaces, doctor, build-native, help or nothing for help but received "me"'],
   ])('%j', async (args, message) => {
     expect(await inProcess(args)).toEqual({ code: 2, stderr: `nfstream: ${message} [USAGE]\n` });
   });
@@ -93,6 +109,13 @@ describe('wrong values', () => {
     ['--inactive-timeout', '1m', 'a number of seconds, 0 or more (Infinity for never)', '"1m"'],
     ['--fragments', 'drop', '"assign" or "ignore"', '"drop"'],
     ['--on-capacity', 'stop', '"drop" or "export"', '"stop"'],
+    ['--buffer-size', '1', 'an integer from 65536 to 2147483647', '1'],
+    ['--batch-timeout-ms', '0', 'an integer from 1 to 10000', '0'],
+    ['--duration', '1m', 'a number of seconds, 0 or more (Infinity for never)', '"1m"'],
+    ['--packets', '1.5', 'an integer from 0 to 9007199254740991', '1.5'],
+    ['--replay-speed', '0', 'a number above 0 (1 is the recorded pace) or "max"', '0'],
+    ['--replay-speed', 'fast', 'a number above 0 (1 is the recorded pace) or "max"', '"fast"'],
+    ['--meters', '0', 'an integer from 1 to 64', '0'],
   ])('%s %s is refused by the name of the flag', async (flag, value, expected, received) => {
     const stderr = `nfstream: Expected ${expected} for ${flag} but received ${received} [INVALID_OPTION]\n`;
     expect(await inProcess([source, flag, value])).toEqual({ code: 2, stderr });

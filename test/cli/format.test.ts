@@ -77,8 +77,8 @@ describe('a terminal', () => {
 
   it('gets a progress line that says how far, how fast, how many and how long', () => {
     const samples: Sample[] = [
-      { ms: 1000, position: 0, packets: 0 },
-      { ms: 3000, position: 50e6, packets: 3e6 },
+      { ms: 1000, position: 0, packets: 0, bytes: 0 },
+      { ms: 3000, position: 50e6, packets: 3e6, bytes: 50e6 },
     ];
     const dull = { ...utf8, hasColor: false };
     expect(progressLine(samples, 200e6, 12345, dull)).toBe(

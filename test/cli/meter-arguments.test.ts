@@ -31,6 +31,48 @@ describe('arguments of the main job', () => {
     expect(() => resolveOptions(options)).not.toThrow();
   });
 
+  it('of live runs reach it, too', async () => {
+    const { options, sources, files } = await parse(
+      ...['eth0', '-i', 'eth1', '--interface=a b', '--no-promiscuous', '--buffer-size', '65536', '--immediate'],
+      ...['--batch-timeout-ms', '5', '--reconnect', '--duration', '0.5', '--packets', '7', '--replay-speed', 'max'],
+      ...['--meters', '2', '--system-visibility'],
+    );
+    expect(options).toEqual({
+      source: ['eth0', { interface: 'eth1' }, { interface: 'a b' }],
+      handleSigint: false,
+      promiscuous: false,
+      bufferSize: 65536,
+      immediate: true,
+      batchTimeoutMs: 5,
+      reconnect: true,
+      duration: 0.5,
+      packets: 7,
+      replaySpeed: 'max',
+      meters: 2,
+      systemVisibility: true,
+    });
+    expect(sources).toEqual(['eth0', 'eth1', 'a b']);
+    expect(files).toEqual(['eth0']);
+    expect((await parse('a.pcap', '--replay-speed', '10')).options.replaySpeed).toBe(10);
+    expect((await parse('-i', '-')).options.source).toEqual([{ interface: '-' }]);
+  });
+
+  it('have plugins where several meters load them', async () => {
+    expect((await parse('a.pcap', '--plugin', 'a.ts', '--meters', '2')).options.plugins).toEqual(['a.ts']);
+    expect((await parse('a.pcap', '--plugin', 'a.ts', '--meters', '1')).options.plugins).toBeUndefined();
+    expect((await parse('a.pcap', '--meters', '2')).options.plugins).toBeUndefined();
+  });
+
+  it('say who the process becomes and where counters are served', async () => {
+    expect(await parse('eth0')).toMatchObject({ user: null, metrics: null });
+    expect(await parse('eth0', '--user', 'nobody', '--metrics-port', '9469')).toMatchObject({
+      user: 'nobody',
+      metrics: { port: 9469, address: '127.0.0.1' },
+    });
+    const { metrics } = await parse('eth0', '--metrics-port=0', '--metrics-address=::1');
+    expect(metrics).toEqual({ port: 0, address: '::1' });
+  });
+
   it('are left out where no flag is given, so that the defaults are the library’s', async () => {
     expect((await parse('a.pcap')).options).toEqual({ source: ['a.pcap'], handleSigint: false });
   });
@@ -43,8 +85,9 @@ describe('arguments of the main job', () => {
   });
 
   it('have a flag for every option that a command line can give', () => {
-    // `debug` comes with --debug where there are plugins.
-    const notFlags = ['source', 'userMetrics', 'userClassifiers', 'debug', 'signal', 'handleSigint'];
+    // `debug` comes with --debug where there are plugins, `plugins` with --meters; `interfaces` is what `source` names.
+    const notFlags = ['source', 'userMetrics', 'userClassifiers', 'debug', 'signal', 'handleSigint', 'plugins'];
+    notFlags.push('interfaces');
     const flags = METER_FLAGS.flatMap((group) => group.flags).flatMap(({ option }) => option ?? []);
     const options = Object.keys(resolveOptions({ source: 'x' }));
     expect([...flags, ...notFlags].sort()).toEqual(options.sort());
