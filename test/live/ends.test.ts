@@ -127,7 +127,10 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
   it('counts what arrives from open() on', async () => {
     const loop = `await streamer.open();
       console.log('open');
+      // An open capture alone keeps no process alive.
+      const alive = setInterval(() => {}, 1000);
       await new Promise((resolve) => process.once('SIGUSR1', resolve));
+      clearInterval(alive);
       for await (const flow of streamer) console.log(JSON.stringify(flow));`;
     const meter = library('', loop);
     await until('it is open', () => meter.stdout.includes('open\n'));

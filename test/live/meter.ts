@@ -102,10 +102,10 @@ export class MeterProcess {
     return (Number(fields[11]) + Number(fields[12])) * TICK;
   }
 
-  /** Resident memory, MiB: now, or the most that it was. */
-  megabytes(which: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
+  /** Memory of its own, MiB: what is resident, but for files and the kernel's ring, which are mapped. */
+  megabytes(): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(new RegExp(`^${which}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
+    return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
   }
 
   /** Nobody reads its rows any more: the pipe fills, then its writes wait. */
