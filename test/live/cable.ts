@@ -64,10 +64,21 @@ function datagrams(flows: number): Uint8Array {
   return bytes;
 }
 
-/** Sends one datagram for each of `flows` flows, all of that `rounds` times, as fast as tcpreplay can or at `pps`. */
-export async function send({ sender }: Cable, flows: number, rounds = 1, pps = 0): Promise<void> {
+export interface Sending {
+  /** How often the same is sent (1). */
+  readonly rounds?: number;
+  /** Whether each round has addresses of its own (false). */
+  readonly areUnique?: boolean;
+  /** Packets a second; as fast as tcpreplay can where it is not given. */
+  readonly pps?: number;
+}
+
+/** Sends one datagram for each of `flows` flows. */
+export async function send({ sender }: Cable, flows: number, sending: Sending = {}): Promise<void> {
+  const { rounds = 1, areUnique = false, pps } = sending;
   const file = join(sender.folder, `${flows}.pcap`);
   if (!existsSync(file)) writeFileSync(file, datagrams(flows));
-  const pace = pps === 0 ? '--topspeed' : `--pps=${pps}`;
-  await sender.must('tcpreplay', '-q', '-i', 'eth0', '--preload-pcap', pace, `--loop=${rounds}`, file);
+  const options = [pps === undefined ? '--topspeed' : `--pps=${pps}`, `--loop=${rounds}`];
+  if (areUnique) options.push('--unique-ip');
+  await sender.must('tcpreplay', '-q', '-i', 'eth0', '--preload-pcap', ...options, file);
 }

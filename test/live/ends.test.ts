@@ -20,7 +20,7 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
   /** 100 flows of two packets each. */
   async function meet(meter: MeterProcess): Promise<void> {
     await meter.listens();
-    await send(cable, 100, 2);
+    await send(cable, 100, { rounds: 2 });
     await cable.watcher.silence('eth0');
   }
 
@@ -46,7 +46,7 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
   it('SIGINT right after the packets still meters what had arrived', async () => {
     const meter = nfstream(cable.watcher, 'eth0', ...FILTER);
     await meter.listens();
-    await send(cable, 100, 2);
+    await send(cable, 100, { rounds: 2 });
     const { code, rows } = await meter.stop();
     expect(code).toBe(0);
     expect(packetsOf(rows)).toBe(200);
@@ -67,7 +67,7 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
   it('--packets ends it after exactly so many', async () => {
     const meter = nfstream(cable.watcher, 'eth0', '--packets', '130', ...FILTER);
     await meter.listens();
-    await send(cable, 100, 2);
+    await send(cable, 100, { rounds: 2 });
     const { rows, code, stderr } = await meter.ended();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(rows).toHaveLength(100);
@@ -134,7 +134,7 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
       for await (const flow of streamer) console.log(JSON.stringify(flow));`;
     const meter = library('', loop);
     await until('it is open', () => meter.stdout.includes('open\n'));
-    await send(cable, 100, 2);
+    await send(cable, 100, { rounds: 2 });
     await cable.watcher.silence('eth0');
     meter.signal('SIGUSR1');
     await meter.rests();
