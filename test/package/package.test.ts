@@ -76,7 +76,7 @@ describe('the tarball', () => {
     const patterns = [
       /^(package\.json|LICENSE|NOTICE|(README|CHANGELOG|CONTRIBUTING)\.md|bin\/nfstream\.js|fixtures\/(demo\.pcapng|model\.onnx))$/,
       /^examples\/(train-a-classifier\/)?([a-z-]+\.(ts|d\.ts|py)|README\.md|run)$/,
-      /^docs\/[a-z-]+\.md$/,
+      /^docs\/([a-z-]+\.md|nfstream\.service)$/,
       /^licenses\/L?GPL-3\.0\.txt$/,
       /^dist\/[a-z0-9/-]+(\.d\.ts|\.js)$/,
       /^native\/[a-z-]+\.(cc|h)$/,
