@@ -1,6 +1,7 @@
 // The ledger: every packet read is metered or skipped for one named reason, and the sum closes.
 import { SKIP_REASONS, type SkipReason } from './packet/packet-columns.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { PacketSource } from './source/source.ts';
 
 /** `packets_read` equals `packets_metered` plus the sum of `packets_skipped`, at any time. docs/counters.md explains each. */
 export interface StreamerStats {
@@ -66,15 +67,18 @@ export function statsOf({ source, meter, packetsRead }: Pipeline, seconds: numbe
   stats.flows_exported = { ...meter.exported };
   stats.flows_evicted = meter.flowsEvicted;
   stats.bytes_read = source.bytesRead;
-  const { capture } = source;
-  if (capture !== null) {
-    stats.capture = {
-      packets_received: capture.received,
-      packets_dropped_by_kernel: capture.droppedByKernel,
-      packets_dropped_by_interface: capture.droppedByInterface,
-      queue_high_water: capture.queueHighWater,
-    };
-  }
+  stats.capture = captureStatsOf(source);
   stats.seconds = Math.round(seconds * 1e6) / 1e6;
   return stats;
+}
+
+/** Asks the kernel; null for what is no interface. */
+export function captureStatsOf({ capture }: PacketSource): CaptureStats | null {
+  if (capture === null) return null;
+  return {
+    packets_received: capture.received,
+    packets_dropped_by_kernel: capture.droppedByKernel,
+    packets_dropped_by_interface: capture.droppedByInterface,
+    queue_high_water: capture.queueHighWater,
+  };
 }

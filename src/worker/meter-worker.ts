@@ -1,0 +1,242 @@
+// What runs in a meter's thread: a whole pipeline of its own. Its packets are rows that the main thread hands over, or
+// come from the interfaces directly; its flows go to the main thread.
+//
+// The thread lives for as long as it waits for something: with user code that awaits what nothing can settle it ends, and
+// the main thread says so.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { buildPipeline } from '../build-pipeline.ts';
+import { builtInClassifiers, refuseNamesOf } from '../classifier/built-in.ts';
+import { NfstreamError } from '../errors.ts';
+import type { FlowBatch } from '../flow/flow-batch.ts';
+import { PacketDecoder } from '../packet/packet-decoder.ts';
+import { FilterAndDecode, type PacketStage } from '../packet/packet-stage.ts';
+import { interfaceSourceOf } from '../packet-source.ts';
+import { meterFlows, type Pipeline } from '../pipeline.ts';
+import { thrownText } from '../plugin/plugin-error.ts';
+import { loadUserCode } from '../plugin/user-code.ts';
+import type { InterfaceSource } from '../source/interface-source.ts';
+import { handFlows, unsendable } from './handed-flows.ts';
+import { DISCARD, FLOWS_AHEAD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
+import { Parcel } from './parcel.ts';
+import { textOf } from './remote-error.ts';
+import { RowSource } from './row-source.ts';
+import { SharedCounters } from './shared-counters.ts';
+
+/** How often the counters are told: it takes a system call where interfaces are captured from. */
+const COUNT_MS = 50;
+
+/** A promise that somebody else settles. */
+class Signal {
+  readonly promise: Promise<void>;
+  resolve: () => void = () => {};
+
+  constructor() {
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+}
+
+class MeterWorker {
+  readonly #setup: MeterSetup;
+  readonly #port: MessagePort;
+  readonly #counters: SharedCounters;
+  /** One of them is the source. */
+  readonly #interfaces: InterfaceSource | null;
+  readonly #rows: RowSource | null;
+  readonly #mayRun = new Signal();
+  readonly #mayCapture = new Signal();
+  #isRun = false;
+  #taken = new Signal();
+  #opening: Promise<void> | undefined;
+  #batchesAhead = 0;
+  #holds = 0;
+  #countedMs = 0;
+  /** An error of a plugin that nobody caught. */
+  #stray: NfstreamError | undefined;
+
+  constructor(setup: MeterSetup, port: MessagePort) {
+    this.#setup = setup;
+    this.#port = port;
+    this.#counters = new SharedCounters(setup.counters);
+    const { fanout, hasClock } = setup;
+    this.#interfaces = fanout === null ? null : interfaceSourceOf(setup.options, fanout);
+    this.#rows =
+      fanout !== null
+        ? null
+        : new RowSource(hasClock, {
+            opened: () => this.#send({ type: 'opened' }),
+            emptied: ({ buffer }) => this.#send({ type: 'rows', buffer }, [buffer]),
+            hold: (promise) => this.#hold(promise),
+          });
+    port.on('message', (message: ToMeter) => this.#receive(message));
+    if (setup.options.plugins.length > 0) process.on('uncaughtException', (cause) => this.#fail(cause));
+  }
+
+  /** The thread's whole life. */
+  async live(): Promise<void> {
+    let failure: unknown;
+    try {
+      await this.#hold(this.#mayRun.promise);
+      if (this.#opening !== undefined) await this.#opening;
+      if (this.#isRun) await this.#meter();
+    } catch (error) {
+      failure = error;
+    } finally {
+      await this.#interfaces?.close();
+      const error = failure ?? this.#stray;
+      this.#send({ type: 'done', error: error === undefined ? undefined : textOf(error) });
+    }
+  }
+
+  async #meter(): Promise<void> {
+    const { options } = this.#setup;
+    const builtIn = builtInClassifiers(options);
+    const { userMetrics, userClassifiers } = await loadUserCode(options);
+    refuseNamesOf(builtIn, userClassifiers);
+    const pipeline = buildPipeline(options, {
+      ...this.#stages(),
+      classifiers: [...builtIn, ...userClassifiers],
+      userMetrics,
+    });
+    try {
+      const flows = meterFlows(
+        pipeline,
+        () => this.#open(),
+        () => this.#between(pipeline),
+      );
+      for await (const batch of flows) {
+        this.#count(pipeline, COUNT_MS);
+        if (this.#control < DISCARD) await this.#hand(batch, pipeline);
+        if (this.#control === DISCARD) break;
+      }
+    } finally {
+      this.#count(pipeline, 0);
+    }
+  }
+
+  #stages(): { source: InterfaceSource | RowSource; packets: PacketStage } {
+    const { decodeTunnels, fragments, snaplen } = this.#setup.options;
+    if (this.#interfaces === null) return { source: this.#rows!, packets: this.#rows! };
+    const packets = new FilterAndDecode(null, new PacketDecoder({ decodeTunnels, fragments, snaplen }));
+    return { source: this.#interfaces, packets };
+  }
+
+  /** Opens the source, and waits until all meters have opened theirs. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#openOnce();
+    return this.#opening;
+  }
+
+  async #openOnce(): Promise<void> {
+    if (this.#rows !== null) return this.#rows.open();
+    await this.#interfaces?.open();
+    this.#send({ type: 'opened' });
+    await this.#hold(this.#mayCapture.promise);
+  }
+
+  #receive(message: ToMeter): void {
+    switch (message.type) {
+      case 'open':
+        // Without it the meter would wait for leave to run.
+        this.#open().catch(() => this.#mayRun.resolve());
+        break;
+      case 'run':
+        this.#isRun = true;
+        this.#mayRun.resolve();
+        break;
+      case 'go':
+        if (!this.#isStopped) this.#interfaces?.release();
+        this.#mayCapture.resolve();
+        break;
+      case 'rows':
+        this.#rows?.add(Parcel.received(message.buffer, message.capacity, this.#setup.hasFrames, message.count));
+        break;
+      case 'clock':
+        this.#rows?.tell(message.clockMs);
+        break;
+      case 'end':
+        this.#rows?.end(message.clockMs);
+        break;
+      case 'taken':
+        this.#batchesAhead -= message.batches;
+        this.#taken.resolve();
+        break;
+      case 'stop':
+        this.#stop();
+        break;
+    }
+  }
+
+  #stop(): void {
+    (this.#rows ?? this.#interfaces)?.stop();
+    this.#mayRun.resolve();
+    this.#mayCapture.resolve();
+    this.#taken.resolve();
+  }
+
+  get #control(): number {
+    return Atomics.load(this.#setup.control, 0);
+  }
+
+  get #isStopped(): boolean {
+    return this.#stray !== undefined || this.#control !== GO_ON;
+  }
+
+  /** Between two batches of packets. */
+  #between(pipeline: Pipeline): boolean {
+    this.#count(pipeline, COUNT_MS);
+    return this.#isStopped;
+  }
+
+  /** Tells the counters, unless that was done less than so many ms ago. */
+  #count(pipeline: Pipeline, afterMs: number): void {
+    const now = performance.now();
+    if (now - this.#countedMs < afterMs) return;
+    this.#countedMs = now;
+    this.#counters.write(pipeline);
+  }
+
+  /** Sends flows, and waits where those before are not taken. */
+  async #hand(batch: FlowBatch, { labeller }: Pipeline): Promise<void> {
+    const flows = handFlows(batch, labeller !== null);
+    try {
+      // User code may keep its flows, and then needs their records.
+      this.#send({ type: 'flows', flows }, this.#setup.options.plugins.length > 0 ? [] : [flows.records]);
+    } catch (error) {
+      throw unsendable(batch, error);
+    }
+    this.#batchesAhead++;
+    while (this.#batchesAhead >= FLOWS_AHEAD && this.#control < DISCARD) {
+      this.#taken = new Signal();
+      await this.#hold(this.#taken.promise);
+    }
+  }
+
+  #fail(cause: unknown): void {
+    const names = this.#setup.options.plugins.map((file) => JSON.stringify(file));
+    const subject = names.length === 1 ? names[0] : `One of ${names.join(', ')}`;
+    const message = `${subject} left an error uncaught: ${thrownText(cause)}`;
+    this.#stray ??= new NfstreamError('PLUGIN_FAILED', message, { cause });
+    this.#stop();
+  }
+
+  #send(message: FromMeter, transfer: ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, transfer);
+  }
+
+  /** Messages keep the thread alive only while somebody waits for one. */
+  async #hold<T>(promise: Promise<T>): Promise<T> {
+    if (this.#holds++ === 0) this.#port.ref();
+    try {
+      return await promise;
+    } finally {
+      if (--this.#holds === 0) this.#port.unref();
+    }
+  }
+}
+
+const worker = new MeterWorker(workerData as MeterSetup, parentPort as MessagePort);
+await worker.live();
+// Timers that user code left must not keep the thread.
+process.exit();
