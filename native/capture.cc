@@ -144,7 +144,7 @@ bool ReadSettings(napi_env env, napi_value object, CaptureSettings* settings) {
   };
   napi_value filter = nullptr;
   // Linux keeps the block timeout in 16 bits.
-  return integer("snaplen", 262144, &settings->snaplen) && integer("bufferSize", kIntMax, &settings->bufferSize) &&
+  return integer("snaplen", kSnaplenMax, &settings->snaplen) && integer("bufferSize", kIntMax, &settings->bufferSize) &&
          integer("batchTimeoutMs", 60000, &settings->batchTimeoutMs) &&
          boolean("promiscuous", &settings->promiscuous) && boolean("immediate", &settings->immediate) &&
          boolean("isHeld", &settings->isHeld) && ReadProperty(env, object, "settings", "filter", &filter) &&

@@ -9,7 +9,6 @@
 #include <pcap/pcap.h>
 
 #include <net/if.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -46,6 +45,9 @@ struct Program {
   Program& operator=(const Program&) = delete;
   ~Program() { pcap_freecode(&code); }
 };
+
+// libpcap's own.
+constexpr int kSnaplenMax = 262144;
 
 struct CaptureSettings {
   int snaplen = 0;
@@ -90,10 +92,13 @@ class LiveCapture {
   CaptureProblem Open(const std::string& device, const CaptureSettings& settings) {
     char errbuf[PCAP_ERRBUF_SIZE] = "";
     device_ = device;
-    batchTimeoutMs_ = settings.batchTimeoutMs;
+    // The slack is for the grain of the kernel's timers.
+    if (!settings.immediate) handover_ = std::chrono::milliseconds(settings.batchTimeoutMs + 50);
     handle_ = pcap_create(device.c_str(), errbuf);
     if (handle_ == nullptr) return {"failed", errbuf};
-    pcap_set_snaplen(handle_, settings.snaplen);
+    // libpcap's ring for immediate mode has room for up to two bytes less than was asked for.
+    const int slack = settings.immediate ? 16 : 0;
+    pcap_set_snaplen(handle_, std::min(settings.snaplen + slack, kSnaplenMax));
     pcap_set_promisc(handle_, settings.promiscuous);
     pcap_set_buffer_size(handle_, settings.bufferSize);
     pcap_set_timeout(handle_, settings.batchTimeoutMs);
@@ -106,7 +111,7 @@ class LiveCapture {
     index_ = if_nametoindex(device.c_str());
     if (!Hold()) return {"failed", Words(PCAP_ERROR)};
     LeaveOutOutgoing();
-    snaplen_ = pcap_snapshot(handle_);
+    snaplen_ = std::min(settings.snaplen, pcap_snapshot(handle_));
     isNanosecond_ = pcap_get_tstamp_precision(handle_) == PCAP_TSTAMP_PRECISION_NANO;
     linkType_ = LinkTypeInFiles();
     if (linkType_ < 0) return {"failed", "frames of this interface have no link type in capture files"};
@@ -172,22 +177,16 @@ class LiveCapture {
     return true;
   }
 
-  // Whether the interface that was opened exists and is up. One that was made anew under its name is another one.
-  bool IsUp() const {
-    if (index_ == 0) return true;  // `any`, and devices that are no network interfaces
-    ifreq request{};
-    std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device_.c_str());
-#ifdef __linux__
-    const int socket = pcap_fileno(handle_);  // of the network namespace that it was opened in
-    if (ioctl(socket, SIOCGIFINDEX, &request) != 0 || static_cast<unsigned>(request.ifr_ifindex) != index_) return false;
-    return ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-#else
-    const int socket = ::socket(AF_INET, SOCK_DGRAM, 0);
-    if (socket < 0) return true;
-    const bool isUp = ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-    close(socket);
-    return isUp && if_nametoindex(device_.c_str()) == index_;
-#endif
+  // See CaptureHandle.isUp: what arrived before the interface went down, the kernel hands over up to a batch timeout later.
+  bool IsUp() {
+    if (IsUpNow()) {
+      isGoing_ = false;
+      return true;
+    }
+    const auto now = SteadyClock::now();
+    if (!isGoing_) wentAt_ = now;
+    isGoing_ = true;
+    return now - wentAt_ < handover_;
   }
 
   // '' or why not. `words`: two an instruction.
@@ -266,6 +265,24 @@ class LiveCapture {
       default:
         return "failed";
     }
+  }
+
+  // Of the interface that was opened. One that was made anew under its name is another one.
+  bool IsUpNow() const {
+    if (index_ == 0) return true;  // `any`, and devices that are no network interfaces
+    ifreq request{};
+    std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device_.c_str());
+#ifdef __linux__
+    const int socket = pcap_fileno(handle_);  // of the network namespace that it was opened in
+    if (ioctl(socket, SIOCGIFINDEX, &request) != 0 || static_cast<unsigned>(request.ifr_ifindex) != index_) return false;
+    return ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+#else
+    const int socket = ::socket(AF_INET, SOCK_DGRAM, 0);
+    if (socket < 0) return true;
+    const bool isUp = ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+    close(socket);
+    return isUp && if_nametoindex(device_.c_str()) == index_;
+#endif
   }
 
   std::string Words(int status) const {
@@ -369,17 +386,10 @@ class LiveCapture {
     return false;
   }
 
+  // libpcap tells at once that the interface vanished, and its last packets after that.
   int OnError(int status, int rows, CaptureProblem* problem) {
-    // libpcap may already see that the interface vanished while its last packets are not yet handed over by the kernel,
-    // which does that after the batch timeout.
-    const bool isUp = IsUp();
-    if (!isUp) {
-      const auto now = SteadyClock::now();
-      if (!isVanishing_) vanishedAt_ = now;
-      isVanishing_ = true;
-      if (now - vanishedAt_ < std::chrono::milliseconds(2 * static_cast<int64_t>(batchTimeoutMs_))) return rows;
-    }
-    *problem = {isUp ? "failed" : "down", Words(status)};
+    if (!IsUpNow() && IsUp()) return rows;
+    *problem = {IsUpNow() ? "failed" : "down", Words(status)};
     if (rows == 0) return -1;
     failure_ = *problem;
     return rows;
@@ -391,7 +401,6 @@ class LiveCapture {
   int descriptor_ = -1;
   int linkType_ = -1;
   int snaplen_ = 0;
-  int batchTimeoutMs_ = 0;
   bool isNanosecond_ = false;
   bool isLoopback_ = false;
   Program filter_;
@@ -406,8 +415,10 @@ class LiveCapture {
   size_t at_ = 0;
 
   CaptureProblem failure_;
-  bool isVanishing_ = false;
-  SteadyClock::time_point vanishedAt_;
+  // Since when the interface is not up, and how long what is still to come takes.
+  bool isGoing_ = false;
+  SteadyClock::time_point wentAt_;
+  std::chrono::milliseconds handover_{0};
 
   pcap_stat last_{};
   CaptureCounters total_;

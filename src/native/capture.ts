@@ -23,15 +23,21 @@ export interface CaptureSettings {
   /** Bytes of a frame that are captured, 1 to 262144 (libpcap's own maximum). */
   readonly snaplen: number;
   readonly promiscuous: boolean;
-  /** Bytes of the kernel's buffer. */
+  /** Bytes of the kernel's buffer, 1 to 2^31 - 1. On Linux it comes in blocks of 256 KiB. */
   readonly bufferSize: number;
-  /** Packets are handed over after this many ms at the latest; ignored where `immediate` is true. */
+  /** Packets are handed over after this many ms at the latest, 1 to 60,000; ignored where `immediate` is true. */
   readonly batchTimeoutMs: number;
-  /** Packets are handed over as they arrive. */
+  /**
+   * Packets are handed over as they arrive. On Linux libpcap then takes TPACKET_V2, whose ring gives every packet as much
+   * room as the largest one: far fewer fit.
+   */
   readonly immediate: boolean;
-  /** Filter expression, run in the kernel; '' for none. */
+  /**
+   * Filter expression, run in the kernel; '' for none. One of more than 4,096 instructions libpcap runs itself, after a
+   * warning on standard error: Linux takes no more.
+   */
   readonly filter: string;
-  /** Capture nothing before `release` is called; what arrives until then is neither kept nor counted as dropped. */
+  /** Capture nothing before `release` is called; what arrives until then is neither kept nor counted. */
   readonly isHeld: boolean;
 }
 
@@ -52,7 +58,10 @@ export interface CaptureTarget {
   readonly wireLength: Uint32Array;
 }
 
-/** An interface that is captured from. Its kernel buffer fills from the moment it is opened. */
+/**
+ * An interface that is captured from. Its kernel buffer fills from the moment it is opened. It belongs to the thread that
+ * opened it, and is closed when that thread ends; a handle that is neither closed nor used is closed when it is collected.
+ */
 export interface CaptureHandle {
   /** LINKTYPE_ value, as a capture file would have it. */
   readonly linkType: number;
@@ -61,7 +70,11 @@ export interface CaptureHandle {
   /** Whether time stamps are taken in nanoseconds. */
   readonly isNanosecond: boolean;
 
-  /** Says where `read` writes from now on. Columns must be equally long, `bytes` at least `snaplen` long. */
+  /**
+   * Says where `read` writes from now on.
+   *
+   * @throws RangeError when the columns are not equally long, or `bytes` is shorter than `snaplen` or over 2 GiB
+   */
   attach(target: CaptureTarget): void;
 
   /**
@@ -69,36 +82,49 @@ export interface CaptureHandle {
    * when the columns are full, when less than `snaplen` bytes are free, or when no packet waits. Never blocks.
    *
    * @returns the rows that were filled: 0 when nothing waits (or nothing has room)
-   * @throws Error with `kind` 'down' (the interface vanished) or 'failed' and libpcap's words
+   * @throws Error with `kind` 'down' (the interface vanished, and its last packets were read) or 'failed', and libpcap's
+   *   words. One that is merely down throws nothing: see `isUp`
    */
   read(row: number, at: number): number;
 
   /**
-   * Calls `ready` once, when packets wait or the interface has something to say (`read` then tells). At once if they
-   * wait already. Costs nothing until then: a thread of the addon sleeps. A second call before that replaces `ready`.
+   * Calls `ready` once, when packets wait, when the interface goes down or vanishes, or libpcap met an error (`read` and
+   * `isUp` then tell); soon, if that is so already. While the interface stays down, every 100 ms, because nothing else
+   * would tell that it vanished. Costs nothing until then: a thread of the addon sleeps.
+   *
+   * A second call before that replaces `ready`. A pending call keeps the event loop alive, an open handle does not; `close`
+   * takes it back. What `ready` throws becomes an uncaught exception.
    */
   wait(ready: () => void): void;
 
   /**
-   * libpcap's counters since the start into `into[0..2]`: received (those dropped by the kernel included), dropped by the
-   * kernel for want of room, dropped by the interface or its driver. Returns false when they can not be had.
+   * Counters since the start into `into[0..2]`: received (those that passed the filter, the ones dropped by the kernel
+   * included), dropped by the kernel for want of room, dropped by the interface or its driver (in promiscuous mode only, see
+   * pcap_stats(3)). Returns false when they can not be had. libpcap's counters have 32 bits; to be told further, they must
+   * be asked for at least every 2^31 packets. On `any`, packets of the loopback interface count twice.
    */
   stats(into: Float64Array): boolean;
 
-  /** Whether the interface exists and is up, now; a system call. The pseudo-interface `any` always is. */
+  /**
+   * Whether the interface exists and is up; a system call. One that was made anew under its name is another one. Turns
+   * false only when what arrived before can have been read: the batch timeout and 50 ms after it was first found to be
+   * down, by this or by `read`. Devices that are no network interfaces, such as `any`, always are up.
+   */
   isUp(): boolean;
 
   /**
    * Joins the fanout group `group` (1 to 65535) of this network namespace: of its members one gets each packet, the one
    * that `program` (a classic BPF program, two words an instruction as in src/packet/bpf.ts) returns modulo their number.
-   * Returns '' or why not (the platform has none, the kernel is too old).
+   * Members may belong to any thread or process; all must capture from the same interface. They should be held until the
+   * last has joined. Returns '' or why not (the platform has none, the kernel is older than 4.3, the number is taken by
+   * others, the interface is down). See packet(7).
    */
   joinFanout(group: number, program: Uint32Array): string;
 
-  /** Begins to capture where `isHeld` was set. Throws as `read` does. */
+  /** Begins to capture where `isHeld` was set, and to count; else does nothing. Throws as `read` does. */
   release(): void;
 
-  /** Stops capturing. Safe to call twice; all else throws afterwards. */
+  /** Stops capturing, at once. Safe to call twice, also inside `ready`; all else throws afterwards. */
   close(): void;
 }
 
