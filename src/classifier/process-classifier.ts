@@ -57,8 +57,11 @@ const CONFIRMING = 1;
 const WAITING_MAX = 1 << 14;
 /** Time for one search among the processes. */
 const SEARCH_MS = 2;
+/** Time for a look at all processes before the first packet. */
+const SURVEY_MS = 200;
 const TICK_MS = 100;
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 const IPV4 = 4;
 const ENOENT = 2;
 
@@ -70,7 +73,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   readonly #question = new Uint8Array(QUESTION_BYTES);
   readonly #found = { state: NO_SOCKET, inode: 0 };
   /** Where a packet's addresses are told to encodeQuestion. */
-  readonly #where = { bytes: new Uint8Array(0) as Uint8Array, localAt: 0, remoteAt: 0, length: 0 };
+  readonly #where = { bytes: NO_BYTES, localAt: 0, remoteAt: 0, length: 0 };
   readonly #revisits = new Revisits<Inquiry>(DELAYS_MS, WAITING_MAX);
   /** Inquiries whose socket is known but not who holds it: they are settled after the next search. */
   #searching: Inquiry[] = [];
@@ -89,6 +92,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   override onStart(): void {
     // In the thread, and so in the network namespace, that meters.
     this.#diag = openSocketDiag(this.#addon);
+    this.#holders.survey(performance.now() + SURVEY_MS);
   }
 
   override onFlowInit(flow: Flow): void {
@@ -162,6 +166,7 @@ export class ProcessClassifier extends NFStreamClassifier {
     where.remoteAt = isSrc ? dstAt : srcAt;
     const { src_port, dst_port, ip_protocol } = flow;
     encodeQuestion(this.#question, ip_protocol, where, isSrc ? src_port : dst_port, isSrc ? dst_port : src_port);
+    where.bytes = NO_BYTES;
   }
 
   /** Looks at a flow, and decides when to look again, `stage` being the next look. */

@@ -101,6 +101,16 @@ export class SocketHolders {
     this.#isNew = true;
   }
 
+  /** Reads all there is, until about `untilMs` of performance.now(): what is known beforehand needs no search. */
+  survey(untilMs: number): void {
+    for (const pid of this.#listProcesses().reverse()) {
+      if (performance.now() >= untilMs) return;
+      this.#processes.set(pid, 0);
+      const visit = this.#begin(pid);
+      if (visit !== undefined) this.#read(visit, untilMs, true);
+    }
+  }
+
   /** Looks for all that is wanted, until about `untilMs` of performance.now(). */
   search(untilMs: number): void {
     if (this.#wanted.size === 0) return;
@@ -189,14 +199,15 @@ export class SocketHolders {
     }
   }
 
-  /** Reads on in the files of a process; true when through with it. */
-  #read(visit: Visit, untilMs: number): boolean {
+  /** Reads on in the files of a process; true when through with it, or with all that is wanted. */
+  #read(visit: Visit, untilMs: number, isThorough = false): boolean {
     const { pid, files } = visit;
     let nowMs = performance.now();
     for (let i = 0; visit.next < files.length; i++) {
       if (i % STRIDE === STRIDE - 1) {
         nowMs = performance.now();
-        if (nowMs >= untilMs || this.#wanted.size === 0) return this.#wanted.size === 0;
+        if (!isThorough && this.#wanted.size === 0) return true;
+        if (nowMs >= untilMs) return false;
       }
       const path = `${this.#root}/${pid}/fd/${files[visit.next++]}`;
       const inode = inodeOf(path);
