@@ -36,17 +36,22 @@ const NO_USER_CODE: UserCode = { userMetrics: {}, userClassifiers: [] };
  * meant to end. Rejects with what went wrong after everything that could be written was written.
  */
 export async function meter(args: MeterArguments): Promise<number> {
-  // Several meters load the plugins themselves; their names are needed here where they make columns.
-  const isSpread = args.options.plugins !== undefined;
-  if (args.plugins.length === 0 || (isSpread && args.flows?.format !== 'csv')) return run(args, NO_USER_CODE, null);
+  if (args.plugins.length === 0) return run(args, NO_USER_CODE, null);
   const { PluginGuard } = await import('./plugin-guard.ts');
-  const { loadPlugins } = await import('../plugin/plugin.ts');
   const guard = new PluginGuard(args.plugins);
   try {
-    return await run(args, await Promise.race([loadPlugins(args.plugins, hasNdpi(args)), guard.failed]), guard);
+    return await run(args, await Promise.race([userCodeOf(args), guard.failed]), guard);
   } finally {
     guard.close();
   }
+}
+
+/** Several meters load the plugins themselves: here it is only done then where names are needed, which make columns. */
+async function userCodeOf(args: MeterArguments): Promise<UserCode> {
+  const isSpread = args.options.plugins !== undefined;
+  if (isSpread && args.flows?.format !== 'csv') return NO_USER_CODE;
+  const { loadPlugins } = await import('../plugin/plugin.ts');
+  return loadPlugins(args.plugins, hasNdpi(args));
 }
 
 async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard | null): Promise<number> {
