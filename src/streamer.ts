@@ -15,7 +15,10 @@ import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
 import { FilterAndDecode } from './packet/packet-stage.ts';
 import { packetSourceOf } from './packet-source.ts';
+import type { UserCode } from './plugin/plugin.ts';
+import { PluginMetering } from './plugin/plugin-metering.ts';
 import { emptyStats, type StreamerStats } from './stats.ts';
+import { MeterGroup } from './worker/meter-group.ts';
 
 /** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
 type MetricAmong<Names extends string> = (
@@ -189,14 +192,20 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
 
   #build(): Metering {
     const options = this.#options;
-    const { decodeTunnels, fragments, snaplen, userMetrics, userClassifiers } = options;
-    const pipeline = buildPipeline(options, {
-      source: packetSourceOf(options),
-      packets: new FilterAndDecode(this.#filter, new PacketDecoder({ decodeTunnels, fragments, snaplen })),
-      classifiers: [...this.#builtIn, ...userClassifiers],
-      userMetrics,
-    });
-    return new OneMeter(pipeline);
+    const { decodeTunnels, fragments, snaplen } = options;
+    const source = packetSourceOf(options);
+    const packets = new FilterAndDecode(this.#filter, new PacketDecoder({ decodeTunnels, fragments, snaplen }));
+    if (options.meters > 1) return new MeterGroup(options, source, packets);
+    const build = ({ userMetrics, userClassifiers }: UserCode) => {
+      refuseNamesOf(this.#builtIn, userClassifiers);
+      return buildPipeline(options, {
+        source,
+        packets,
+        classifiers: [...this.#builtIn, ...userClassifiers],
+        userMetrics,
+      });
+    };
+    return options.plugins.length > 0 ? new PluginMetering(options, build) : new OneMeter(build(options));
   }
 }
 
