@@ -44,7 +44,8 @@ describe.skipIf(why !== '')(`the end of a live run${why}`, () => {
   });
 
   it('SIGINT right after the packets still meters what had arrived', async () => {
-    const meter = nfstream(cable.watcher, 'eth0', ...FILTER);
+    // They are in the kernel's buffer until then.
+    const meter = nfstream(cable.watcher, 'eth0', ...FILTER, '--batch-timeout-ms', '800');
     await meter.listens();
     await send(cable, 100, { rounds: 2 });
     const { code, rows } = await meter.stop();
