@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { manyFlows, type PacketParts, pcap } from './capture.ts';
-import { nfstream, records, temporaryFolder } from './run.ts';
+import { finish, nfstream, records, start, temporaryFolder } from './run.ts';
 
 const file = temporaryFolder();
 let made = 0;
@@ -92,6 +92,52 @@ describe('metering flags', () => {
     expect(guessed).toHaveLength(full.length);
     expect(full.some(({ tls_client_server_name }) => tls_client_server_name !== '')).toBe(true);
     expect(guessed.every(({ tls_client_server_name }) => tls_client_server_name === '')).toBe(true);
+  });
+});
+
+describe('flags of live runs that captures take, too', () => {
+  it('--packets ends the run after so many, --duration after so long', async () => {
+    const { code, flows, stats } = await run(manyFlows(10), '--packets', '4');
+    expect(code).toBe(0);
+    expect(flows).toHaveLength(4);
+    expect(stats.packets_read).toBe(4);
+    const child = start(['-', '--no-ndpi', '--duration', '0.5']);
+    child.stdin.write(pcap(manyFlows(3)));
+    const ended = await finish(child);
+    expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(records(ended.stdout)).toHaveLength(3);
+  });
+
+  it('--replay-speed ends flows as a live run does: without a next packet', async () => {
+    const packets = [{ at: 0 }, { at: 1 }, { at: 1.5, dstPort: 80 }, { at: 9, dstPort: 80 }];
+    const reasons = async (...args: string[]) =>
+      (await run(packets, '--active-timeout', '2', ...args)).flows.map((flow) => flow['export_reason']);
+    expect((await reasons()).sort()).toEqual([1, 2, 2]);
+    expect((await reasons('--replay-speed', 'max')).sort()).toEqual([1, 1, 2]);
+    const begun = performance.now();
+    expect((await reasons('--replay-speed', '10')).sort()).toEqual([1, 1, 2]);
+    expect(performance.now() - begun).toBeGreaterThan(900);
+  });
+
+  it('--meters share the flows, with the metrics and the columns of one', async () => {
+    const plugin = file(
+      'several.mjs',
+      `console.log('loaded');
+       export const userMetrics = { largest: (packet, flow) => Math.max(flow.metrics.largest, packet.length) };`,
+    );
+    const source = file('several.pcap', pcap(manyFlows(500)));
+    const rows = async (...args: string[]) => {
+      const done = await nfstream([source, '--no-ndpi', '--plugin', plugin, ...args]);
+      expect(done.code).toBe(0);
+      return { lines: done.stdout.split('\n').sort(), stderr: done.stderr };
+    };
+    for (const format of ['csv', 'json']) {
+      const one = await rows('--format', format);
+      const two = await rows('--format', format, '--meters', '2');
+      expect(two.lines).toEqual(one.lines);
+      // Each meter loads it, and where columns are needed the main thread does.
+      expect(two.stderr).toBe('loaded\n'.repeat(format === 'csv' ? 3 : 2));
+    }
   });
 });
 
