@@ -33,9 +33,14 @@ describe.skipIf(why !== '')(`flows of a wire${why}`, () => {
   afterAll(() => site?.network.close());
 
   /** Lets the clients talk while `meter` and tcpdump watch `devices`; both end after the last packet. */
-  async function watch(meter: MeterProcess, devices: readonly string[], traffic: () => Promise<void>) {
+  async function watch(
+    meter: MeterProcess,
+    devices: readonly string[],
+    traffic: () => Promise<void>,
+    sockets: number = devices.length,
+  ) {
     const dumps = await Promise.all(devices.map((device) => tcpdump(site.router, device, ...FILTER.split(' '))));
-    await meter.listens(devices.length);
+    await meter.listens(sockets);
     await traffic();
     await Promise.all(devices.map((device) => site.router.silence(device)));
     await meter.rests();
@@ -96,6 +101,18 @@ describe.skipIf(why !== '')(`flows of a wire${why}`, () => {
       ]),
     );
   }
+
+  it('are the same where two meters share the interface', async () => {
+    const meter = nfstream(site.router, 'lan', '--filter', FILTER, '--meters', '2');
+    // Each has a socket of its own.
+    const { run, files, received } = await watch(meter, ['lan'], () => talk(site), 2);
+    expect(run).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expectSameFlows(run.rows, await flowsOf(files[0], { bpfFilter: FILTER }));
+    expect(meter.stats()).toMatchObject({
+      packets_read: received[0],
+      capture: { packets_received: received[0], packets_dropped_by_kernel: 0 },
+    });
+  });
 
   it('are cut by both timeouts where those of the file are, by the library, too', async () => {
     const options: Partial<StreamerOptions> = { activeTimeout: 1, inactiveTimeout: 0.7, enableNdpi: false };
