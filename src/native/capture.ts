@@ -117,7 +117,7 @@ export interface CaptureHandle {
    * that `program` (a classic BPF program, two words an instruction as in src/packet/bpf.ts) returns modulo their number.
    * Members may belong to any thread or process; all must capture from the same interface. They should be held until the
    * last has joined. Returns '' or why not (the platform has none, the kernel is older than 4.3, the number is taken by
-   * others, the interface is down). See packet(7).
+   * others). See packet(7).
    */
   joinFanout(group: number, program: Uint32Array): string;
 
