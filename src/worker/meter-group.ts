@@ -163,7 +163,11 @@ export class MeterGroup implements Metering {
     this.#reader =
       fanout !== null
         ? null
-        : new RowReader(this.#source, this.#packets, this.#threads, { hasFrames, maxPackets: packets });
+        : new RowReader(this.#source, this.#packets, this.#threads, {
+            hasFrames,
+            byAddresses: enableNdpi,
+            maxPackets: packets,
+          });
   }
 
   #onChange({ failure }: MeterThread): void {

@@ -4,6 +4,8 @@
 //
 // Rows of a flow, in both directions, go to one meter in their order, and each row has the clock of the whole capture
 // with it: what a meter makes of its rows is what a single one would have made of them. Fragments find their flow here.
+// For nDPI they go by the flow's addresses alone: it knows some flows (STUN, Zoom, TINC) by what it saw between the same
+// hosts before, and each meter has an nDPI of its own.
 // When a meter has no parcel left the reader waits, and so does the source: for an interface, the kernel.
 import { randomInt } from 'node:crypto';
 import { hashKey } from '../flow/key.ts';
@@ -15,7 +17,7 @@ import type { MeterThread } from './meter-thread.ts';
 import { type Parcel, parcelBytes } from './parcel.ts';
 
 // Own constants are folded into the code, imported ones are not.
-const { KEY_WORDS, METERED, SKIP_REASONS } = packet;
+const { KEY_PORTS, KEY_WORDS, METERED, SKIP_REASONS } = packet;
 
 /** Rows and bytes of frames that a parcel takes. */
 const PARCEL_ROWS = 2048;
@@ -30,9 +32,12 @@ export class RowReader {
   readonly #packets: PacketStage;
   readonly #threads: readonly MeterThread[];
   readonly #hasFrames: boolean;
+  readonly #byAddresses: boolean;
   readonly #maxPackets: number;
   readonly #batch = new PacketBatch();
   readonly #seed = randomInt(2 ** 31);
+  /** A key of addresses alone. */
+  readonly #words = new Int32Array(KEY_WORDS);
   /** By meter; null where the meter is gone. */
   readonly #parcels: (Parcel | null)[] = [];
   /** The latest clock of all rows that are metered. */
@@ -48,12 +53,13 @@ export class RowReader {
     source: PacketSource,
     packets: PacketStage,
     threads: readonly MeterThread[],
-    options: { readonly hasFrames: boolean; readonly maxPackets: number },
+    options: { readonly hasFrames: boolean; readonly byAddresses: boolean; readonly maxPackets: number },
   ) {
     this.#source = source;
     this.#packets = packets;
     this.#threads = threads;
     this.#hasFrames = options.hasFrames;
+    this.#byAddresses = options.byAddresses;
     this.#maxPackets = options.maxPackets;
   }
 
@@ -139,6 +145,7 @@ export class RowReader {
     const meters = parcels.length;
     const seed = this.#seed;
     const skipped = this.#skipped;
+    const byAddresses = this.#byAddresses;
     let clock = this.#clockMs;
     for (let row = from; row < to; row++) {
       if (status[row] !== METERED) {
@@ -146,10 +153,19 @@ export class RowReader {
         continue;
       }
       if (clockMs[row] > clock) clock = clockMs[row];
-      const meter = (hashKey(key, row * KEY_WORDS, seed) >>> 0) % meters;
+      const at = row * KEY_WORDS;
+      const hash = byAddresses ? this.#hashAddresses(key, at) : hashKey(key, at, seed);
+      const meter = (hash >>> 0) % meters;
       parcels[meter]?.push(batch, columns, row, clock);
     }
     this.#clockMs = clock;
+  }
+
+  #hashAddresses(key: Int32Array, at: number): number {
+    const words = this.#words;
+    // The ports and what follows them stay 0.
+    for (let i = 0; i < KEY_PORTS; i++) words[i] = key[at + i];
+    return hashKey(words, 0, this.#seed);
   }
 
   #flush(): void {
