@@ -67,7 +67,9 @@ async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard 
     server = await serveMetrics(args, streamer);
     await (guard === null ? openSources(streamer) : Promise.race([openSources(streamer), guard.failed]));
     if (args.user !== null) changeUser(args.user);
-    await outputs.open(args, userCode, hasNdpi(args), streamer.isLive);
+    // What can not be written need not be metered.
+    const onFailure = () => streamer.stop();
+    await outputs.open(args, userCode, { hasNdpi: hasNdpi(args), isLive: streamer.isLive, onFailure });
     await write(args, streamer, outputs, guard);
   } catch (error) {
     throw withFlagNames(error);

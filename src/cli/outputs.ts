@@ -4,7 +4,7 @@ import { PROCESS_FIELDS } from '../classifier/process-fields.ts';
 import type { UserCode } from '../plugin/plugin.ts';
 import { CsvSink } from '../sink/csv.ts';
 import { JsonLinesSink } from '../sink/json-lines.ts';
-import { type Output, openOutput } from '../sink/output.ts';
+import { type Output, type OutputOptions, openOutput } from '../sink/output.ts';
 import type { Sink } from '../sink/sink.ts';
 import type { MeterArguments } from './meter-arguments.ts';
 
@@ -14,21 +14,31 @@ export class Outputs {
   stats: Output | null = null;
   readonly #opened: Output[] = [];
 
-  /** @throws NfstreamError OUTPUT_FAILED; then none is left open. */
-  async open(args: MeterArguments, userCode: UserCode, hasNdpi: boolean, isLive: boolean): Promise<void> {
+  /**
+   * `onFailure` is called when flows could not be written.
+   * @throws NfstreamError OUTPUT_FAILED; then none is left open.
+   */
+  async open(
+    args: MeterArguments,
+    userCode: UserCode,
+    { hasNdpi, isLive, onFailure }: { hasNdpi: boolean; isLive: boolean; onFailure: () => void },
+  ): Promise<void> {
     const { flows, stats } = args;
     try {
       // A live run may last for weeks: its rows are there to be followed, and a crash leaves them.
-      if (flows !== null) this.sink = sinkOf(args, userCode, hasNdpi, await this.#open(flows.target, isLive));
-      if (stats !== null) this.stats = await this.#open(stats, false);
+      if (flows !== null) {
+        const output = await this.#open(flows.target, { direct: isLive, onFailure });
+        this.sink = sinkOf(args, userCode, hasNdpi, output);
+      }
+      if (stats !== null) this.stats = await this.#open(stats);
     } catch (error) {
       this.unlink();
       throw error;
     }
   }
 
-  async #open(target: string, direct: boolean): Promise<Output> {
-    const output = await openOutput(target, { direct });
+  async #open(target: string, options: OutputOptions = {}): Promise<Output> {
+    const output = await openOutput(target, options);
     this.#opened.push(output);
     return output;
   }

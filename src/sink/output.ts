@@ -46,24 +46,30 @@ export interface Output {
 export interface OutputOptions {
   /** Write a file under its own name at once; one that is there is emptied first (default false). */
   readonly direct?: boolean;
+  /**
+   * Called when text could not be written, as soon as that is known: the next `append` says why, but where rows are rare
+   * it may be long until then.
+   */
+  readonly onFailure?: () => void;
 }
 
 /**
  * Opens `target` for writing: a path, or `-` for standard output.
  * @throws NfstreamError OUTPUT_FAILED that names the target.
  */
-export async function openOutput(target: string, { direct = false }: OutputOptions = {}): Promise<Output> {
+export async function openOutput(target: string, options: OutputOptions = {}): Promise<Output> {
+  const { direct = false, onFailure } = options;
   const descriptor = standardDescriptor(target);
-  if (descriptor !== null) return new DescriptorOutput(target, descriptor);
+  if (descriptor !== null) return new DescriptorOutput(target, descriptor, { onFailure });
   try {
     const existing = await statOrNull(target);
     if (existing?.isDirectory()) throw new NfstreamError('OUTPUT_FAILED', `${opening(target)}: it is a folder`);
     const isFile = existing === null || existing.isFile();
     if (direct || !isFile) {
       const handle = await open(target, 'w');
-      return new DescriptorOutput(target, handle.fd, { handle, isCutBack: isFile });
+      return new DescriptorOutput(target, handle.fd, { handle, isCutBack: isFile, onFailure });
     }
-    return await openBeside(target, existing);
+    return await openBeside(target, existing, onFailure);
   } catch (error) {
     if (error instanceof NfstreamError) throw error;
     throw openFailed(target, error);
@@ -71,14 +77,18 @@ export async function openOutput(target: string, { direct = false }: OutputOptio
 }
 
 /** Behind a symbolic link it is the file that gets replaced, not the link. */
-async function openBeside(target: string, existing: Stats | null): Promise<Output> {
+async function openBeside(
+  target: string,
+  existing: Stats | null,
+  onFailure: OutputOptions['onFailure'],
+): Promise<Output> {
   if (existing !== null) await access(target, constants.W_OK);
   const final = existing === null ? resolve(target) : await realpath(target);
   // A quarter of what a name may have, as a character can take three bytes.
   const stem = basename(final).slice(0, 64);
   const temporary = join(dirname(final), `.${stem}.${process.pid}-${Math.random().toString(36).slice(2, 10)}.part`);
   const handle = await open(temporary, 'wx');
-  const output = new DescriptorOutput(target, handle.fd, { handle, renaming: { temporary, final } });
+  const output = new DescriptorOutput(target, handle.fd, { handle, renaming: { temporary, final }, onFailure });
   if (existing !== null) {
     try {
       await handle.chmod(existing.mode & 0o7777);
@@ -112,6 +122,7 @@ interface Ownership {
   readonly renaming?: { readonly temporary: string; readonly final: string };
   /** Whether a line that was written in part is taken away again. */
   readonly isCutBack?: boolean;
+  readonly onFailure: OutputOptions['onFailure'] | undefined;
 }
 
 class DescriptorOutput implements Output {
@@ -119,6 +130,7 @@ class DescriptorOutput implements Output {
   readonly #descriptor: number;
   readonly #handle: FileHandle | undefined;
   readonly #isCutBack: boolean;
+  readonly #onFailure: (() => void) | undefined;
   #renaming: Ownership['renaming'];
   #text = '';
   #timer: NodeJS.Timeout | undefined;
@@ -129,12 +141,13 @@ class DescriptorOutput implements Output {
   /** Bytes that were written. */
   #size = 0;
 
-  constructor(name: string, descriptor: number, { handle, renaming, isCutBack = false }: Ownership = {}) {
+  constructor(name: string, descriptor: number, { handle, renaming, isCutBack = false, onFailure }: Ownership) {
     this.name = name;
     this.#descriptor = descriptor;
     this.#handle = handle;
     this.#renaming = renaming;
     this.#isCutBack = isCutBack;
+    this.#onFailure = onFailure;
   }
 
   append(text: string): Promise<void> | void {
@@ -157,7 +170,7 @@ class DescriptorOutput implements Output {
       this.#text = '';
       this.#written = before.then(() => this.#writeAll(bytes));
       // The failure is met by whoever waits next.
-      this.#written.catch(() => {});
+      this.#written.catch(() => this.#onFailure?.());
     }
     return before;
   }

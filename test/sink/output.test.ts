@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openOutput } from '../../src/sink/output.ts';
+import { type Output, openOutput } from '../../src/sink/output.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -203,6 +203,17 @@ describe('a target that cannot be written', () => {
     };
     await expect(next()).rejects.toMatchObject({ code: 'OUTPUT_FAILED' });
     await output.abandon();
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says so at once where it is asked to', async () => {
+    let output: Output | undefined;
+    await new Promise<void>((resolve) => {
+      void openOutput('/dev/full', { onFailure: resolve }).then((opened) => {
+        output = opened;
+        void opened.append('x');
+      });
+    });
+    await expect(output?.close()).rejects.toMatchObject({ code: 'OUTPUT_FAILED' });
   });
 });
 
