@@ -17,6 +17,7 @@ import {
   encodeQuestion,
   NO_SOCKET,
   QUESTION_BYTES,
+  REQUEST_AT,
   SocketDiag,
   type SocketDiagAddon,
   setInterface,
@@ -36,7 +37,8 @@ import { WorkBudget } from './work-budget.ts';
 interface Inquiry {
   /** Undefined once the flow has ended. */
   flow: Flow | undefined;
-  readonly question: Uint8Array;
+  /** The question from REQUEST_AT on: short enough for V8 to keep it without memory of its own. */
+  readonly request: Uint8Array;
   /** Interfaces that have the local address. */
   readonly interfaces: readonly number[];
   /** The socket found last, 0 for none. */
@@ -45,8 +47,10 @@ interface Inquiry {
   isOwn: boolean;
   /** Whether the flow's columns tell the process of its own socket. */
   isFound: boolean;
-  /** No socket will come up any more. */
-  isHopeless: boolean;
+  /** The last of the later looks that is worth its time; -1 for none. */
+  lastStage: number;
+  /** Whether a look is outstanding. */
+  isOpen: boolean;
 }
 
 /** A flow is looked at again this long after the look before. */
@@ -54,7 +58,7 @@ const DELAYS_MS = [100, 500, 2000];
 /** Where the process was found at once, this look sees whether the socket was handed over to another. */
 const CONFIRMING = 1;
 /** Flows that wait for a look at most; further ones are looked at once. */
-const WAITING_MAX = 1 << 14;
+const WAITING_MAX = 1 << 15;
 /** Time for one search among the processes. */
 const SEARCH_MS = 2;
 /** Time for a look at all processes before the first packet. */
@@ -109,15 +113,16 @@ export class ProcessClassifier extends NFStreamClassifier {
     const isSrc = interfaces !== undefined;
     interfaces ??= this.#addresses.interfacesOf(flow.ip_dst, nowMs);
     if (interfaces === undefined) return true;
-    this.#ask(packet, flow, isSrc);
+    this.#encode(packet, flow, isSrc);
     const inquiry: Inquiry = {
       flow,
-      question: this.#question.slice(),
+      request: this.#question.slice(REQUEST_AT),
       interfaces,
       inode: 0,
       isOwn: false,
       isFound: false,
-      isHopeless: false,
+      lastStage: DELAYS_MS.length - 1,
+      isOpen: true,
     };
     flow.classifiers[this.name] = inquiry as unknown as Record<string, unknown>;
     this.#look(inquiry, nowMs, 0);
@@ -135,7 +140,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   override onFlowTerminate(flow: Flow): void {
     const inquiry = flow.classifiers[this.name] as unknown as Inquiry;
     if (inquiry.flow === undefined) return;
-    if (!inquiry.isFound && !inquiry.isHopeless && this.#budget.allows(performance.now())) {
+    if (inquiry.isOpen && !inquiry.isFound && this.#budget.allows(performance.now())) {
       const nowMs = performance.now();
       this.#answer(inquiry, nowMs);
       if (this.#holders.isWanted(inquiry.inode)) {
@@ -154,7 +159,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   }
 
   /** Writes the question for a flow's first packet, which comes from its source. */
-  #ask(packet: Packet, flow: Flow, isSrc: boolean): void {
+  #encode(packet: Packet, flow: Flow, isSrc: boolean): void {
     const where = this.#where;
     const isV4 = flow.ip_version === IPV4;
     // RFC 791, RFC 8200: where the addresses lie in the header.
@@ -176,9 +181,10 @@ export class ProcessClassifier extends NFStreamClassifier {
       if (this.#holders.isWanted(inquiry.inode)) this.#searching.push(inquiry);
       this.#budget.spend(performance.now() - nowMs);
     }
-    if (inquiry.isHopeless || (inquiry.isFound && stage > CONFIRMING)) return;
-    const waits = this.#revisits.add(inquiry, inquiry.isFound ? Math.max(stage, CONFIRMING) : stage, nowMs);
-    if (waits && this.#dueMs === Number.POSITIVE_INFINITY) this.#schedule(nowMs);
+    const next = inquiry.isFound ? Math.max(stage, CONFIRMING) : stage;
+    inquiry.isOpen = next <= (inquiry.isFound ? CONFIRMING : inquiry.lastStage);
+    if (!inquiry.isOpen || !this.#revisits.add(inquiry, next, nowMs)) return;
+    if (this.#dueMs === Number.POSITIVE_INFINITY) this.#schedule(nowMs);
   }
 
   #schedule(nowMs: number): void {
@@ -192,7 +198,8 @@ export class ProcessClassifier extends NFStreamClassifier {
     this.#dueMs = Number.POSITIVE_INFINITY;
     if (this.#diag === undefined) return;
     const nowMs = performance.now();
-    while (this.#budget.allows(performance.now())) {
+    // New flows go first.
+    while (this.#budget.allows(performance.now(), 1 / 2)) {
       const inquiry = this.#revisits.takeDue(nowMs);
       if (inquiry === undefined) break;
       if (inquiry.flow !== undefined) this.#look(inquiry, performance.now(), this.#revisits.stage + 1);
@@ -217,30 +224,33 @@ export class ProcessClassifier extends NFStreamClassifier {
 
   /** Asks the kernel for the flow's socket, and writes down who holds it if that is known. */
   #answer(inquiry: Inquiry, nowMs: number): void {
-    const { question } = inquiry;
+    const question = this.#question;
     const found = this.#found;
-    this.#askEach(inquiry, question);
+    question.set(inquiry.request, REQUEST_AT);
+    this.#ask(inquiry.interfaces);
     const isTcp = inquiry.flow?.ip_protocol === TCP;
-    const isOwn = found.inode > 0 && !(isTcp && found.state === TCP_LISTEN);
-    inquiry.isHopeless = isTcp && found.state === TCP_TIME_WAIT;
+    const isListener = isTcp && found.state === TCP_LISTEN;
+    const isOwn = found.inode > 0 && !isListener;
+    inquiry.lastStage = DELAYS_MS.length - 1;
+    if (isTcp && found.state === TCP_TIME_WAIT) inquiry.lastStage = -1;
+    else if (isListener || found.state === NO_SOCKET) inquiry.lastStage = 0;
     // Not accepted yet, or closed: then whoever listens is the best guess.
-    if (!isOwn && isTcp && found.state !== TCP_LISTEN && found.state !== NO_SOCKET) {
-      this.#question.set(question);
-      askForListener(this.#question);
-      this.#askEach(inquiry, this.#question);
+    if (isTcp && !isListener && !isOwn && found.state !== NO_SOCKET) {
+      askForListener(question);
+      this.#ask(inquiry.interfaces);
     }
     // The last that is known of a flow whose socket is gone stands.
     if (found.inode === 0 || (inquiry.isOwn && !isOwn)) return;
     inquiry.inode = found.inode;
     inquiry.isOwn = isOwn;
-    if (!this.#write(inquiry, nowMs)) this.#holders.want(found.inode);
+    if (!this.#write(inquiry, nowMs)) this.#holders.want(found.inode, nowMs);
   }
 
   /** With each interface that has the local address, until a socket is found. */
-  #askEach(inquiry: Inquiry, question: Uint8Array): void {
-    for (const index of inquiry.interfaces) {
-      setInterface(question, index);
-      if (this.#diag?.ask(question, this.#found) === 0) return;
+  #ask(interfaces: readonly number[]): void {
+    for (const index of interfaces) {
+      setInterface(this.#question, index);
+      if (this.#diag?.ask(this.#question, this.#found) === 0) return;
     }
   }
 

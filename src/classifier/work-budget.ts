@@ -6,11 +6,11 @@ export class WorkBudget {
   #leftMs = BURST_MS;
   #atMs = Number.NaN;
 
-  /** Whether work may begin. `nowMs` is performance.now(). */
-  allows(nowMs: number): boolean {
+  /** Whether work may begin that leaves `reserve` (0 to 1) of a burst to others. `nowMs` is performance.now(). */
+  allows(nowMs: number, reserve = 0): boolean {
     if (nowMs > this.#atMs) this.#leftMs = Math.min(BURST_MS, this.#leftMs + (nowMs - this.#atMs) * SHARE);
     this.#atMs = nowMs;
-    return this.#leftMs > 0;
+    return this.#leftMs > BURST_MS * reserve;
   }
 
   /** Work was done; it may have taken longer than was left, which is owed then. */

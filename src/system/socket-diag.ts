@@ -24,6 +24,8 @@ export const TCP_LISTEN = 10;
 export const NO_SOCKET = 0;
 
 export const QUESTION_BYTES = 72;
+/** Where a question begins to differ from others: what lies before it is the same in all, or written by `ask`. */
+export const REQUEST_AT = 16;
 const NLMSG_ERROR = 2;
 const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;

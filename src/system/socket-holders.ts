@@ -24,6 +24,8 @@ interface Link {
 const FRESH_MS = 50;
 /** Names are read anew after this: a process gets another by execve or prctl. */
 const NAME_MS = 400;
+/** Who was given up is not looked for again this long. */
+const GIVEN_UP_MS = 2000;
 /** Links between two looks at the clock. */
 const STRIDE = 32;
 const LIKELY_MAX = 8;
@@ -48,6 +50,8 @@ export class SocketHolders {
   readonly #names = new Map<number, { holder: Holder; readMs: number }>();
   /** Inodes that are looked for, with the number of the round that was under way when they came. */
   readonly #wanted = new Map<number, number>();
+  /** Inodes that nobody was found to hold, and when. */
+  readonly #givenUp = new Map<number, number>();
   /** Whether anything is wanted since the likely processes were visited. */
   #isNew = false;
   /** Processes known, with the number of their files when last visited, -1 where that was not allowed. */
@@ -94,9 +98,11 @@ export class SocketHolders {
     return this.#named(link.pid, nowMs);
   }
 
-  /** Has `inode` looked for by `search`. */
-  want(inode: number): void {
+  /** Has `inode` looked for by `search`, unless that was in vain a short while ago. */
+  want(inode: number, nowMs: number): void {
     if (this.#wanted.has(inode)) return;
+    const sinceMs = this.#givenUp.get(inode);
+    if (sinceMs !== undefined && nowMs - sinceMs < GIVEN_UP_MS) return;
     this.#wanted.set(inode, this.#rest === undefined ? this.#round : this.#round + 1);
     this.#isNew = true;
   }
@@ -163,9 +169,12 @@ export class SocketHolders {
   }
 
   #giveUp(): void {
+    const nowMs = performance.now();
+    if (this.#givenUp.size > LINKS_MAX) this.#givenUp.clear();
     for (const [inode, round] of this.#wanted) {
       if (round > this.#round) continue;
       this.#wanted.delete(inode);
+      this.#givenUp.set(inode, nowMs);
       if (this.deniedCount > 0) this.isDenied = true;
     }
   }

@@ -30,7 +30,7 @@ const later = () => {
 function look(holders: SocketHolders, inode: number) {
   const found = holders.find(inode, later());
   if (found !== undefined) return found;
-  holders.want(inode);
+  holders.want(inode, later());
   holders.search(FAR);
   return holders.find(inode, later());
 }
@@ -94,13 +94,27 @@ describe('SocketHolders', () => {
     expect(look(new SocketHolders(join(root, 'nowhere')), 5)).toBeUndefined();
   });
 
+  it('does not look again at once for whom it gave up', () => {
+    begin(10, 'one', {});
+    const holders = new SocketHolders(root);
+    const nowMs = performance.now();
+    holders.want(5, nowMs);
+    holders.search(FAR);
+    begin(10, 'one', { 3: 'socket:[5]' });
+    holders.want(5, nowMs + 1000);
+    expect(holders.isSearching).toBe(false);
+    holders.want(5, nowMs + 5000);
+    holders.search(FAR);
+    expect(holders.find(5, performance.now())?.pid).toBe(10);
+  });
+
   it('looks at processes that have just begun first', () => {
     for (let pid = 100; pid < 140; pid++) begin(pid, `p${pid}`, { 3: `socket:[${pid}]` });
     const holders = new SocketHolders(root);
     expect(look(holders, 100)?.pid).toBe(100);
     begin(50, 'begun', { 0: '/dev/null', 3: 'socket:[50]' });
     begin(139, 'p139', { 4: 'socket:[1390]' });
-    holders.want(50);
+    holders.want(50, later());
     holders.search(FAR);
     expect(holders.find(50, performance.now())).toEqual({ pid: 50, name: 'begun' });
     // Older than all others by its number, and yet none of them was visited before it.
@@ -108,7 +122,7 @@ describe('SocketHolders', () => {
     // Then those that were found last.
     begin(50, 'begun', { 4: 'socket:[51]' });
     begin(138, 'p138', { 4: 'socket:[1380]' });
-    holders.want(51);
+    holders.want(51, later());
     holders.search(FAR);
     expect(holders.find(51, performance.now())?.pid).toBe(50);
     expect(holders.find(1380, performance.now())).toBeUndefined();
@@ -119,8 +133,8 @@ describe('SocketHolders', () => {
       begin(pid, `p${pid}`, Object.fromEntries(Array.from({ length: 40 }, (_, i) => [i, `socket:[${pid * 100 + i}]`])));
     }
     const holders = new SocketHolders(root);
-    holders.want(139);
-    holders.want(4_000_000);
+    holders.want(139, later());
+    holders.want(4_000_000, later());
     let slices = 0;
     for (; holders.isSearching && slices < 10_000; slices++) {
       if (holders.find(139, performance.now()) === undefined) expect(holders.isWanted(4_000_000)).toBe(true);
@@ -134,11 +148,11 @@ describe('SocketHolders', () => {
   it('looks a whole round for what was wanted in the middle of one', () => {
     for (let pid = 1; pid <= 60; pid++) begin(pid, `p${pid}`, { 3: `socket:[${pid}]` });
     const holders = new SocketHolders(root);
-    holders.want(999);
+    holders.want(999, later());
     holders.search(performance.now() + 0.2);
     // Its process was visited already, and has it only now.
     begin(60, 'p60', { 4: 'socket:[777]' });
-    holders.want(777);
+    holders.want(777, later());
     holders.search(FAR);
     expect(holders.find(777, performance.now())?.pid).toBe(60);
     expect(holders.isWanted(999)).toBe(false);
