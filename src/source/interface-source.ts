@@ -6,6 +6,7 @@
 // sleeps until the kernel hands the next ones over, which costs nothing. A consumer that is too slow makes the buffer run
 // full: the kernel drops, and says how many. Several interfaces take turns.
 import { loadCapture } from '../native/capture.ts';
+import { MAX_FANOUT_GROUP } from './fanout-program.ts';
 import { InterfaceCapture, type InterfaceOptions } from './interface-capture.ts';
 import { LiveClock } from './live-clock.ts';
 import {
@@ -201,4 +202,11 @@ export class InterfaceSource implements PacketSource {
     const { received, droppedByKernel } = this.capture;
     this.#queueHighWater = Math.max(this.#queueHighWater, received - droppedByKernel - this.#packetsRead);
   }
+}
+
+/** A fanout group is one interface's. Numbers go on at 1 after the last one. */
+function withGroup(options: InterfaceOptions, index: number): InterfaceOptions {
+  const { fanout } = options;
+  if (fanout === undefined) return options;
+  return { ...options, fanout: { ...fanout, group: ((fanout.group - 1 + index) % MAX_FANOUT_GROUP) + 1 } };
 }
