@@ -60,7 +60,9 @@ export class InterfaceSource implements PacketSource {
     load: typeof loadCapture = loadCapture,
   ) {
     this.name = names.join(', ');
-    this.#captures = names.map((name) => new InterfaceCapture(name, options, () => this.#wake?.(), load));
+    this.#captures = names.map(
+      (name, i) => new InterfaceCapture(name, withGroup(options, i), () => this.#wake?.(), load),
+    );
     this.#time = time;
     this.#handoverMs = HANDOVER_SLACK_MS + (options.immediate ? 0 : options.batchTimeoutMs);
   }
