@@ -35,7 +35,7 @@ class CaptureHandle : public std::enable_shared_from_this<CaptureHandle> {
       napi_callback method;
     } methods[] = {{"attach", Guard<Attach>}, {"read", Guard<Read>},   {"wait", Guard<Wait>},
                    {"stats", Guard<Stats>},   {"isUp", Guard<IsUp>},   {"joinFanout", Guard<JoinFanout>},
-                   {"release", Guard<Release>}, {"close", Guard<CloseHandle>}};
+                   {"release", Guard<Release>}, {"finish", Guard<Finish>}, {"close", Guard<CloseHandle>}};
     for (const auto& [name, method] : methods) {
       if (!SetMethod(env, object, name, method, handle)) return nullptr;
     }
@@ -188,6 +188,13 @@ class CaptureHandle : public std::enable_shared_from_this<CaptureHandle> {
     if (!call.Begin(env, info)) return nullptr;
     const CaptureProblem problem = call.handle->capture.Release();
     return problem.kind != nullptr ? ThrowProblem(env, problem) : Undefined(env);
+  }
+
+  static napi_value Finish(napi_env env, napi_callback_info info) {
+    Call<0> call;
+    if (!call.Begin(env, info)) return nullptr;
+    call.handle->capture.Finish();
+    return Undefined(env);
   }
 
   static napi_value CloseHandle(napi_env env, napi_callback_info info) {

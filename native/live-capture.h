@@ -141,6 +141,14 @@ class LiveCapture {
     return {};
   }
 
+  // No packet is captured any more; what was, stays to be read. Elsewhere than on Linux setting a filter would empty the
+  // buffer, so packets go on to arrive.
+  void Finish() {
+#ifdef __linux__
+    RejectAll();
+#endif
+  }
+
   // Copies waiting packets into rows from `row` and bytes from `at` on, see CaptureHandle.read. Negative: `*problem`.
   int Read(const Target& target, size_t row, size_t at, CaptureProblem* problem) {
     if (failure_.kind != nullptr) {
@@ -290,13 +298,19 @@ class LiveCapture {
     return *detail != '\0' ? detail : pcap_statustostr(status);
   }
 
+#ifdef __linux__
+  bool RejectAll() {
+    sock_filter reject{BPF_RET | BPF_K, 0, 0, 0};
+    const sock_fprog program{1, &reject};
+    return setsockopt(pcap_fileno(handle_), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+  }
+#endif
+
   // Not by pcap_setfilter on Linux: libpcap would apply it to the first packets after the release, too.
   bool Hold() {
     isHeld_ = true;
 #ifdef __linux__
-    sock_filter reject{BPF_RET | BPF_K, 0, 0, 0};
-    const sock_fprog program{1, &reject};
-    if (setsockopt(pcap_fileno(handle_), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) return false;
+    if (!RejectAll()) return false;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     heldAtMs_ = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;

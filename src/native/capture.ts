@@ -124,6 +124,12 @@ export interface CaptureHandle {
   /** Begins to capture where `isHeld` was set, and to count; else does nothing. Throws as `read` does. */
   release(): void;
 
+  /**
+   * Captures nothing any more; what was captured stays to be read, handed over within the batch timeout. On Linux only:
+   * elsewhere packets go on to arrive.
+   */
+  finish(): void;
+
   /** Stops capturing, at once. Safe to call twice, also inside `ready`; all else throws afterwards. */
   close(): void;
 }

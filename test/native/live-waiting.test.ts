@@ -169,9 +169,19 @@ describe.skipIf(!hasNamespaces)('the end of a capture', { concurrent: true }, ()
       const { user, system } = process.cpuUsage(cpu);
       const wakesOfDown = wakes;
       sh('ip link set wire1 up');
-      await send(2);
-      await sleep(300);
-      return { states, toldMs, wakes: wakesOfDown, cpuMs: (user + system) / 1000, again, isUp: handle.isUp() };
+      // The cable's other end notices a moment later, and sends nothing until then.
+      for (let i = 0; i < 50 && again === 0; i++) {
+        await send(1);
+        await sleep(100);
+      }
+      return {
+        states,
+        toldMs,
+        wakes: wakesOfDown,
+        cpuMs: (user + system) / 1000,
+        again: again > 0,
+        isUp: handle.isUp(),
+      };
     });
     // What came before is read before the interface is called down.
     expect(result.states.reduce((sum, [packets]) => sum + packets, 0)).toBe(3);
@@ -179,7 +189,7 @@ describe.skipIf(!hasNamespaces)('the end of a capture', { concurrent: true }, ()
     expect(result.toldMs).toBeLessThan(1000);
     expect(result.wakes).toBeLessThan(15);
     expect(result.cpuMs).toBeLessThan(100);
-    expect(result).toMatchObject({ again: 2, isUp: true });
+    expect(result).toMatchObject({ again: true, isUp: true });
   });
 
   it.each([false, true])(
