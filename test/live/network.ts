@@ -18,18 +18,19 @@ export const ENVIRONMENT = { ...INHERITED, LANG: 'C', PATH: `${process.env['PATH
 const PREFIX = 'nfstream-test';
 
 const GUARD = `
-temporary=$1 made_etc=$2; shift 2
+temporary=$1; shift
 trap '' HUP INT TERM
 cat >/dev/null
 for name in "$@"; do
   pids=$(ip netns pids "$name" 2>/dev/null) && [ -n "$pids" ] && kill -9 $pids
   ip netns del "$name" 2>/dev/null
-  rm -rf "/etc/netns/$name"
 done
-[ "$made_etc" = no ] || rmdir /etc/netns
 umount "$temporary"/disk
 rm -rf "$temporary"
 `;
+
+/** `ip netns exec` gives a program a view of the mounts of its own: nobody else sees this. */
+const WITH_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
 
 export interface Finished {
   code: number | null;
@@ -72,6 +73,7 @@ export class Host {
   readonly name: string;
   /** A folder for files of the whole network, gone with it. */
   readonly folder: string;
+  #resolver: string | null = null;
   readonly #servers: { readonly what: string; readonly child: ChildProcess; log: string }[] = [];
 
   constructor(name: string, folder: string) {
@@ -81,7 +83,15 @@ export class Host {
 
   /** Starts a program. Its process id is the child's: `ip netns exec` becomes the program. */
   spawn(command: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return spawn('ip', ['netns', 'exec', this.name, ...command], { env: ENVIRONMENT, cwd: this.folder, ...options });
+    const before = this.#resolver === null ? [] : ['sh', '-c', WITH_RESOLVER, this.#resolver];
+    const args = ['netns', 'exec', this.name, ...before, ...command];
+    return spawn('ip', args, { env: ENVIRONMENT, cwd: this.folder, ...options });
+  }
+
+  /** Names are asked of the server at `address` from now on. */
+  setNameServer(address: string): void {
+    this.#resolver = join(this.folder, `${this.name}.resolv.conf`);
+    writeFileSync(this.#resolver, `nameserver ${address}\noptions timeout:2 attempts:2\n`);
   }
 
   /** Runs a program to its end. */
@@ -177,8 +187,7 @@ export class Network {
     const unique = `${PREFIX}-${process.pid}-${this.folder.slice(-6)}`;
     this.#hosts = new Map(names.map((name) => [name, new Host(`${unique}-${name}`, this.folder)]));
     const spaces = [...this.#hosts.values()].map(({ name }) => name);
-    const madeEtc = existsSync('/etc/netns') ? 'no' : 'yes';
-    this.#guard = spawn('bash', ['-c', GUARD, `${PREFIX}-guard`, this.folder, madeEtc, ...spaces], {
+    this.#guard = spawn('bash', ['-c', GUARD, `${PREFIX}-guard`, this.folder, ...spaces], {
       detached: true,
       env: ENVIRONMENT,
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -215,12 +224,6 @@ export class Network {
       }
       await host.ip(`${lines.join('\n')}\n`);
     }
-  }
-
-  /** What the host's programs find in /etc/resolv.conf. */
-  setNameServer(host: Host, address: string): void {
-    mkdirSync(`/etc/netns/${host.name}`, { recursive: true });
-    writeFileSync(`/etc/netns/${host.name}/resolv.conf`, `nameserver ${address}\noptions timeout:2 attempts:2\n`);
   }
 
   /** A file system of so many KiB for the hosts' programs: a folder. */
@@ -260,7 +263,7 @@ function removeLeftovers(): void {
     const [, maker, suffix] = new RegExp(`^${PREFIX}-(\\d+)-(\\w{6})-`).exec(name) ?? [];
     if (maker === undefined || existsSync(`/proc/${maker}`)) continue;
     const folder = join(tmpdir(), `${PREFIX}-${suffix}`);
-    spawnSync('bash', ['-c', GUARD, `${PREFIX}-guard`, folder, 'no', name], { env: ENVIRONMENT, input: '' });
+    spawnSync('bash', ['-c', GUARD, `${PREFIX}-guard`, folder, name], { env: ENVIRONMENT, input: '' });
   }
 }
 
@@ -290,6 +293,3 @@ export function whySkipped(...programs: readonly string[]): string {
   refusal ??= whyNoNetwork();
   return refusal === '' ? '' : ` (skipped: ${refusal})`;
 }
-
-/** Whether hosts can be made at all. */
-export const HAS_NETWORK = whySkipped() === '';

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Host, Network } from './network.ts';
 
-/** Programs that `openSite` needs; `missing` of network.ts tells. */
+/** Programs that `openSite` needs; `whySkipped` of network.ts tells. */
 export const SITE_PROGRAMS = [
   'nginx',
   'curl',
@@ -64,7 +64,7 @@ export async function openSite(): Promise<Site> {
     await router.must('sh', '-c', 'for file; do echo 1 >"$file" || exit; done', 'sh', ...FORWARDING);
     await client.ip('route add default via 198.51.100.1\nroute add default via 2001:db8:c::1\n');
     await server.ip('route add default via 192.0.2.1\nroute add default via 2001:db8:5::1\n');
-    network.setNameServer(client, DNS[0]);
+    client.setNameServer(DNS[0]);
     await serveNames(server);
     return { network, client, router, server, [Symbol.asyncDispose]: () => network.close() };
   } catch (error) {
