@@ -42,6 +42,7 @@ export class InterfaceCapture {
   #batch: PacketBatch | undefined;
   #isWaiting = false;
   #isReleased: boolean;
+  #isFinished = false;
   #isClosed = false;
   #linkType = 0;
   #lookedMs = 0;
@@ -105,8 +106,14 @@ export class InterfaceCapture {
   }
 
   release(): void {
-    if (!this.#isReleased) this.#handle?.release();
+    if (!this.#isReleased && !this.#isFinished) this.#handle?.release();
     this.#isReleased = true;
+  }
+
+  /** Lets no more packets in. */
+  finish(): void {
+    this.#isFinished = true;
+    this.#handle?.finish();
   }
 
   attach(batch: PacketBatch): void {
@@ -147,6 +154,7 @@ export class InterfaceCapture {
   wait(): number {
     if (this.#isClosed) return Number.POSITIVE_INFINITY;
     if (this.#handle === null) {
+      if (this.#isFinished) return Number.POSITIVE_INFINITY;
       if (!this.#isTimeToLook()) return LOOK_AGAIN_MS;
       const failure = this.#tryOpening();
       if (failure !== null) {

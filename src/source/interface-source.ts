@@ -111,7 +111,7 @@ export class InterfaceSource implements PacketSource {
     this.#time.read(batch.timeMs, batch.clockMs, rows);
     batch.count = rows;
     this.#packetsRead += rows;
-    // A flood must not hold the end up: what is read now arrived after the stop.
+    // Where packets go on to arrive, a flood must not hold the end up.
     if (batch.clockMs[rows - 1] >= this.#stoppedMs + this.#handoverMs) this.#isOver = true;
     return rows;
   }
@@ -176,7 +176,9 @@ export class InterfaceSource implements PacketSource {
   }
 
   stop(): void {
-    this.#stoppedMs = Math.min(this.#stoppedMs, this.#time.now());
+    if (this.#isOver || this.isDraining) return;
+    this.#stoppedMs = this.#time.now();
+    for (const capture of this.#captures) capture.finish();
     this.#wake?.();
   }
 

@@ -20,6 +20,7 @@ export class FakeInterface {
   error: CaptureFailure | null = null;
   waiting: FakePacket[] = [];
   dropped = 0;
+  isFinished = false;
   opened = 0;
   closed = 0;
   reads = 0;
@@ -82,6 +83,9 @@ export class FakeInterface {
       isUp: () => this.isUp,
       joinFanout: () => '',
       release: () => {},
+      finish: () => {
+        this.isFinished = true;
+      },
       close: () => {
         this.closed++;
         this.#received = 0;

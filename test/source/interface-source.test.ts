@@ -151,6 +151,7 @@ describe('a stop', () => {
     setting.source.stop();
     await filling;
     expect(setting.source.isDraining).toBe(true);
+    expect(eth0.isFinished).toBe(true);
     expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
     const draining = setting.source.fill();
     eth0.arrive(packet('just in time'));
