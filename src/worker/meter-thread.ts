@@ -55,7 +55,13 @@ export class MeterThread {
       this.#setOpened = resolve;
     });
     const workerData: MeterSetup = { ...setup, control: this.#control, counters };
-    this.#worker = new Worker(ENTRY, { workerData, stdout: true, name: `nfstream meter ${setup.index + 1}` });
+    this.#worker = new Worker(ENTRY, {
+      workerData,
+      stdout: true,
+      name: `nfstream meter ${setup.index + 1}`,
+      // What belongs to `node --eval` is no option of a thread that runs a file.
+      ...(process.execArgv.some((option) => option.startsWith('--input-type')) ? { execArgv: [] } : {}),
+    });
     this.#worker.on('message', (message: FromMeter) => this.#receive(message));
     this.#worker.on('error', (error) => this.#fail(this.#crashed(error)));
     this.ended = new Promise((resolve) => {
