@@ -88,6 +88,8 @@ async function readingAnywhere() {
       assert.equal(handle.isUp(), true);
       assert.equal(handle.stats(new Float64Array(3)), true);
     }
+    if (next(2)) handle.finish();
+    packets += drain(handle, target);
     handle.close();
   }
   assert(packets > 0);
@@ -138,7 +140,7 @@ function takenAway() {
 function misuse() {
   const handle = open();
   const values = [undefined, null, -1, 0.5, 2 ** 40, 'x', {}, [], () => {}, new Uint8Array(3), new Uint32Array(8), 1n];
-  for (const name of ['attach', 'read', 'wait', 'stats', 'isUp', 'joinFanout', 'release']) {
+  for (const name of ['attach', 'read', 'wait', 'stats', 'isUp', 'joinFanout', 'release', 'finish']) {
     for (const first of values) {
       for (const second of values) {
         try {

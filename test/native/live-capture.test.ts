@@ -183,6 +183,22 @@ describe.skipIf(!hasNamespaces)('live capture', { concurrent: true }, () => {
     expect(result.counters).toEqual([3, 0, 0]);
   });
 
+  it('takes nothing more after it is finished, and keeps what it has', async () => {
+    const result = await inNamespace(async ({ open, send, counters, take, sleep }) => {
+      const capture = open('wire1', { filter: 'udp', batchTimeoutMs: 200 });
+      await send(5);
+      capture.handle.finish();
+      capture.handle.finish();
+      await send(3);
+      const packets = await take(capture, 5);
+      await sleep(300);
+      packets.push(...(await take(capture, 1, 300)));
+      return { packets, counters: counters(capture.handle) };
+    });
+    expect(numbers(result.packets)).toEqual(upTo(5));
+    expect(result.counters).toEqual([5, 0, 0]);
+  });
+
   it('begins cleanly in the middle of a flood', async () => {
     const result = await inNamespace(async ({ open, readAll, sleep, counters, require, sh }) => {
       const { spawn } = require('node:child_process') as typeof import('node:child_process');

@@ -286,6 +286,7 @@ describe.skipIf(!hasNamespaces)('the end of a capture', { concurrent: true }, ()
         () => handle.isUp(),
         () => handle.joinFanout(1, new Uint32Array([6, 0])),
         () => handle.release(),
+        () => handle.finish(),
       ].map((call) => {
         try {
           return call();
