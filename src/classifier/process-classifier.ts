@@ -6,19 +6,16 @@
 //
 // It never waits, and never works for more than a tenth of the time: what there is no time for is looked at later, or
 // stays unknown. Packets after a flow's first are not asked for.
-import { closeSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
-import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
-import { loadCapture } from '../native/capture.ts';
 import { LocalAddresses } from '../system/local-addresses.ts';
+import { loadSocketDiag, openSocketDiag } from '../system/open-socket-diag.ts';
 import {
   askForListener,
   encodeQuestion,
   NO_SOCKET,
   QUESTION_BYTES,
   REQUEST_AT,
-  SocketDiag,
+  type SocketDiag,
   type SocketDiagAddon,
   setInterface,
   TCP,
@@ -41,10 +38,9 @@ interface Inquiry {
   readonly request: Uint8Array;
   /** Interfaces that have the local address. */
   readonly interfaces: readonly number[];
-  /** The socket found last, 0 for none. */
-  inode: number;
-  /** Whether `inode` is the flow's own socket, not the one that listened for it. */
-  isOwn: boolean;
+  /** Its own socket and the one that listens for it, as last seen; 0 for none. */
+  own: number;
+  listener: number;
   /** Whether the flow's columns tell the process of its own socket. */
   isFound: boolean;
   /** The last of the later looks that is worth its time; -1 for none. */
@@ -60,14 +56,13 @@ const CONFIRMING = 1;
 /** Flows that wait for a look at most; further ones are looked at once. */
 const WAITING_MAX = 1 << 15;
 /** Time for one search among the processes. */
-const SEARCH_MS = 2;
+const SEARCH_MS = 4;
 /** Time for a look at all processes before the first packet. */
 const SURVEY_MS = 200;
 const TICK_MS = 100;
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const IPV4 = 4;
-const ENOENT = 2;
 
 export class ProcessClassifier extends NFStreamClassifier {
   readonly #addon: SocketDiagAddon;
@@ -90,7 +85,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   constructor() {
     super('process');
     this.#addon = loadSocketDiag();
-    close(openSocketDiag(this.#addon));
+    openSocketDiag(this.#addon).close();
   }
 
   override onStart(): void {
@@ -118,8 +113,8 @@ export class ProcessClassifier extends NFStreamClassifier {
       flow,
       request: this.#question.slice(REQUEST_AT),
       interfaces,
-      inode: 0,
-      isOwn: false,
+      own: 0,
+      listener: 0,
       isFound: false,
       lastStage: DELAYS_MS.length - 1,
       isOpen: true,
@@ -143,7 +138,7 @@ export class ProcessClassifier extends NFStreamClassifier {
     if (inquiry.isOpen && !inquiry.isFound && this.#budget.allows(performance.now())) {
       const nowMs = performance.now();
       this.#answer(inquiry, nowMs);
-      if (this.#holders.isWanted(inquiry.inode)) {
+      if (this.#isSearched(inquiry)) {
         this.#holders.search(nowMs + SEARCH_MS);
         this.#write(inquiry, performance.now());
       }
@@ -154,7 +149,7 @@ export class ProcessClassifier extends NFStreamClassifier {
 
   override onExit(): void {
     clearTimeout(this.#timer);
-    if (this.#diag !== undefined) close(this.#diag);
+    this.#diag?.close();
     this.#diag = undefined;
   }
 
@@ -178,7 +173,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   #look(inquiry: Inquiry, nowMs: number, stage: number): void {
     if (this.#budget.allows(nowMs)) {
       this.#answer(inquiry, nowMs);
-      if (this.#holders.isWanted(inquiry.inode)) this.#searching.push(inquiry);
+      if (this.#isSearched(inquiry)) this.#searching.push(inquiry);
       this.#budget.spend(performance.now() - nowMs);
     }
     const next = inquiry.isFound ? Math.max(stage, CONFIRMING) : stage;
@@ -216,7 +211,7 @@ export class ProcessClassifier extends NFStreamClassifier {
     this.#searching = this.#searching.filter((inquiry) => {
       if (inquiry.flow === undefined) return false;
       this.#write(inquiry, endMs);
-      return this.#holders.isWanted(inquiry.inode);
+      return this.#isSearched(inquiry);
     });
     if (this.#searching.length > 0 && this.#dueMs === Number.POSITIVE_INFINITY) this.#schedule(endMs);
     if (this.#holders.isDenied && !this.#hasWarned) this.#warn();
@@ -234,16 +229,21 @@ export class ProcessClassifier extends NFStreamClassifier {
     inquiry.lastStage = DELAYS_MS.length - 1;
     if (isTcp && found.state === TCP_TIME_WAIT) inquiry.lastStage = -1;
     else if (isListener || found.state === NO_SOCKET) inquiry.lastStage = 0;
-    // Not accepted yet, or closed: then whoever listens is the best guess.
-    if (isTcp && !isListener && !isOwn && found.state !== NO_SOCKET) {
+    // What is known of a flow whose socket is gone stands.
+    if (inquiry.isFound && !isOwn) return;
+    if (isListener) inquiry.listener = found.inode;
+    if (isOwn) inquiry.own = found.inode;
+    if (this.#write(inquiry, nowMs) && inquiry.isFound) return;
+    // Not accepted yet, closed, or held by nobody known: then whoever listens is the best guess.
+    if (isTcp && !isListener && found.state !== NO_SOCKET) {
       askForListener(question);
       this.#ask(inquiry.interfaces);
+      inquiry.listener = found.inode;
+      this.#write(inquiry, nowMs);
     }
-    // The last that is known of a flow whose socket is gone stands.
-    if (found.inode === 0 || (inquiry.isOwn && !isOwn)) return;
-    inquiry.inode = found.inode;
-    inquiry.isOwn = isOwn;
-    if (!this.#write(inquiry, nowMs)) this.#holders.want(found.inode, nowMs);
+    const { own, listener } = inquiry;
+    if (isOwn) this.#holders.want(own, nowMs);
+    if (listener > 0 && this.#holders.find(listener, nowMs) === undefined) this.#holders.want(listener, nowMs);
   }
 
   /** With each interface that has the local address, until a socket is found. */
@@ -254,15 +254,22 @@ export class ProcessClassifier extends NFStreamClassifier {
     }
   }
 
+  /** Who holds the flow's own socket, else who listens, if either is known. */
   #write(inquiry: Inquiry, nowMs: number): boolean {
-    const { flow, inode, isOwn } = inquiry;
-    const holder = this.#holders.find(inode, nowMs);
+    const { flow, own, listener } = inquiry;
+    let holder = own > 0 ? this.#holders.find(own, nowMs) : undefined;
+    const isOwn = holder !== undefined;
+    if (!isOwn && !inquiry.isFound && listener > 0) holder = this.#holders.find(listener, nowMs);
     if (holder === undefined || flow === undefined) return false;
+    inquiry.isFound ||= isOwn;
     const metrics = flow.metrics as ProcessMetrics;
     metrics.process_id = holder.pid;
     metrics.process_name = holder.name;
-    inquiry.isFound = isOwn;
     return true;
+  }
+
+  #isSearched(inquiry: Inquiry): boolean {
+    return this.#holders.isWanted(inquiry.own) || this.#holders.isWanted(inquiry.listener);
   }
 
   #warn(): void {
@@ -272,49 +279,5 @@ export class ProcessClassifier extends NFStreamClassifier {
         'Run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.',
       { type: 'NfstreamWarning', code: 'NFSTREAM_PROCESS_DENIED' },
     );
-  }
-}
-
-function loadSocketDiag(): SocketDiagAddon {
-  const { platform } = process;
-  if (platform !== 'linux') {
-    throw new NfstreamError('SYSTEM_UNAVAILABLE', `systemVisibility works on Linux only, and this is ${platform}`);
-  }
-  const loaded = loadCapture();
-  if (!loaded.ok) {
-    throw new NfstreamError('SYSTEM_UNAVAILABLE', `systemVisibility was asked for, but ${loaded.message}`);
-  }
-  return loaded.addon;
-}
-
-/** Opens it, and sees that the kernel answers about TCP and about UDP. */
-function openSocketDiag(addon: SocketDiagAddon): SocketDiag {
-  const diag = SocketDiag.open(addon);
-  if (typeof diag === 'number') throw noSocketDiag(diag);
-  const question = new Uint8Array(QUESTION_BYTES);
-  const where = { bytes: new Uint8Array([127, 0, 0, 1]), localAt: 0, remoteAt: 0, length: 4 };
-  for (const protocol of [TCP, UDP]) {
-    encodeQuestion(question, protocol, where, 1, 1);
-    const status = diag.ask(question, { state: NO_SOCKET, inode: 0 });
-    if (status === 0 || status === ENOENT) continue;
-    close(diag);
-    throw noSocketDiag(status);
-  }
-  return diag;
-}
-
-function noSocketDiag(errno: number): NfstreamError {
-  const reason = errno > 0 ? getSystemErrorName(-errno) : 'no answer';
-  return new NfstreamError(
-    'SYSTEM_UNAVAILABLE',
-    `systemVisibility: expected the kernel to answer sock_diag questions for TCP and UDP and received ${reason}`,
-  );
-}
-
-function close(diag: SocketDiag): void {
-  try {
-    closeSync(diag.file);
-  } catch {
-    // It is closed.
   }
 }

@@ -6,6 +6,7 @@
 //
 // The kernel looks up as it would for a packet that arrives: the connection's own socket, else the one that listens at the
 // local port, wildcards and dual-stack sockets included. One look costs a microsecond however many sockets there are.
+import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type { CaptureAddon } from '../native/capture.ts';
 
@@ -160,9 +161,17 @@ export class SocketDiag {
     this.#file = file;
   }
 
-  /** For fs.closeSync. */
+  /** The netlink socket. */
   get file(): number {
     return this.#file;
+  }
+
+  close(): void {
+    try {
+      closeSync(this.#file);
+    } catch {
+      // It is closed.
+    }
   }
 
   /** Asks what `encodeQuestion` wrote; returns as decodeAnswer does. */

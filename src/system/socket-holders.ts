@@ -57,6 +57,8 @@ export class SocketHolders {
   /** Processes known, with the number of their files when last visited, -1 where that was not allowed. */
   #processes = new Map<number, number>();
   #likely: number[] = [];
+  /** Processes to be visited before the round goes on. */
+  #first: number[] = [];
   #round = 0;
   /** The processes that this round has not visited; undefined between rounds. */
   #rest: number[] | undefined;
@@ -120,7 +122,10 @@ export class SocketHolders {
   /** Looks for all that is wanted, until about `untilMs` of performance.now(). */
   search(untilMs: number): void {
     if (this.#wanted.size === 0) return;
-    if (this.#isNew) this.#visitLikely(untilMs);
+    // The round goes on, too, however many processes begin.
+    const nowMs = performance.now();
+    if (this.#isNew) this.#listFirst();
+    this.#visitFirst(nowMs + (untilMs - nowMs) / 2);
     while (this.#wanted.size > 0 && performance.now() < untilMs) {
       if (this.#visit === undefined && !this.#open()) break;
       if (this.#read(this.#visit!, untilMs)) this.#visit = undefined;
@@ -131,7 +136,7 @@ export class SocketHolders {
   }
 
   /** The processes that began since the last look, and those that held the last that were found. */
-  #visitLikely(untilMs: number): void {
+  #listFirst(): void {
     const processes = new Map<number, number>();
     const begun: number[] = [];
     for (const pid of this.#listProcesses()) {
@@ -144,9 +149,15 @@ export class SocketHolders {
     this.#processes = processes;
     this.#isNew = false;
     if (isFirst) return;
-    for (const pid of [...begun.reverse(), ...this.#likely]) {
+    this.#first = [...new Set([...begun.reverse(), ...this.#first, ...this.#likely])];
+  }
+
+  #visitFirst(untilMs: number): void {
+    while (this.#first.length > 0) {
       if (this.#wanted.size === 0 || performance.now() >= untilMs) return;
-      if ((processes.get(pid) ?? -1) < 0 || processes.get(pid)! > LIKELY_FILES_MAX) continue;
+      const pid = this.#first.shift()!;
+      const files = this.#processes.get(pid) ?? -1;
+      if (files < 0 || files > LIKELY_FILES_MAX) continue;
       const visit = this.#begin(pid);
       if (visit !== undefined) this.#read(visit, untilMs);
     }

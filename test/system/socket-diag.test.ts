@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
-import { closeSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import net from 'node:net';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -143,7 +143,7 @@ describe.skipIf(typeof diag === 'number')(
     const closers: (() => void)[] = [];
     afterAll(() => {
       for (const close of closers) close();
-      if (typeof diag !== 'number') closeSync(diag.file);
+      if (typeof diag !== 'number') diag.close();
     });
 
     const ask = (made: Uint8Array) => {
