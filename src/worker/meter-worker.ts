@@ -52,6 +52,7 @@ class MeterWorker {
   #batchesAhead = 0;
   #holds = 0;
   #countedMs = 0;
+  #countLater: NodeJS.Timeout | undefined;
   /** An error of a plugin that nobody caught. */
   #stray: NfstreamError | undefined;
 
@@ -189,10 +190,15 @@ class MeterWorker {
     return this.#isStopped;
   }
 
-  /** Tells the counters, unless that was done less than so many ms ago. */
+  /** Tells the counters; where that was done less than so many ms ago, that much later. */
   #count(pipeline: Pipeline, afterMs: number): void {
     const now = performance.now();
-    if (now - this.#countedMs < afterMs) return;
+    if (now - this.#countedMs < afterMs) {
+      this.#countLater ??= setTimeout(() => this.#count(pipeline, 0), afterMs).unref();
+      return;
+    }
+    clearTimeout(this.#countLater);
+    this.#countLater = undefined;
     this.#countedMs = now;
     this.#counters.write(pipeline);
   }
