@@ -2,8 +2,9 @@
 //
 // What it costs to find the process of a flow. First the two ways to a connection's socket, netlink's sock_diag and the
 // tables in /proc/net, with 100, 1,000 and 10,000 sockets; then the way from a socket to its process, /proc/PID/fd; then
-// what the classifier adds to metering: for a new flow, and for each packet after its first. Loopback only, in a network
-// namespace of its own (needs root or user namespaces: unshare). It runs what is in dist/ (script/setup).
+// what the classifier adds to metering, for a new flow and for each packet after its first; then how long a process has to
+// live to be found. Loopback only, in a network namespace of its own (needs root or user namespaces: unshare). It runs
+// what is in dist/ (script/setup).
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
@@ -18,6 +19,7 @@ import { encodeQuestion, QUESTION_BYTES, SocketDiag, TCP, UDP } from '../dist/sy
 import { SocketHolders } from '../dist/system/socket-holders.js';
 import { median } from './measure.mjs';
 import { CaptureWriter } from './processes/capture.mjs';
+import { foundByLifetime, LIFETIMES_MS } from './processes/lifetimes.mjs';
 
 const SOCKETS = [100, 1000, 10_000];
 const PROCESSES = 300;
@@ -193,6 +195,15 @@ function link(path) {
   }
 }
 
+async function compareLifetimes() {
+  const rows = [['the client and its connection live for', ...LIFETIMES_MS.map((ms) => `${ms} ms`)]];
+  for (const immediate of [false, true]) {
+    const found = await foundByLifetime(immediate);
+    rows.push([immediate ? 'immediate' : 'batches of 50 ms', ...found.map((share) => `${share} %`)]);
+  }
+  print('Clients that are found, of those that begin, connect, wait and end', rows);
+}
+
 class Idle extends NFStreamClassifier {
   onFlowUpdate() {
     return true;
@@ -274,4 +285,5 @@ function print(title, rows) {
 await compareSockets();
 await compareHolders();
 await compareMetering();
+await compareLifetimes();
 process.exit();

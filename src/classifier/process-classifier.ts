@@ -275,7 +275,7 @@ export class ProcessClassifier extends NFStreamClassifier {
   #warn(): void {
     this.#hasWarned = true;
     process.emitWarning(
-      `${this.#holders.deniedCount} processes of other users can't be looked into: their flows have no process_id. ` +
+      `${this.#holders.deniedCount} processes can't be looked into, for want of rights: their flows have no process_id. ` +
         'Run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.',
       { type: 'NfstreamWarning', code: 'NFSTREAM_PROCESS_DENIED' },
     );
