@@ -6,15 +6,13 @@
 // packets that got in before are left out by `Read`.
 #pragma once
 
+#include "packet-socket.h"
+
 #include <pcap/pcap.h>
 
 #include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <climits>
 #include <cstdint>
@@ -23,14 +21,8 @@
 #include <ctime>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include <fcntl.h>
-
-#ifdef __linux__
-#include <linux/filter.h>
-#include <linux/if_packet.h>
-#endif
 
 namespace nfstream {
 
@@ -110,7 +102,7 @@ class LiveCapture {
     if (status < 0) return {KindOf(status), Words(status)};
     index_ = if_nametoindex(device.c_str());
     if (!Hold()) return {"failed", Words(PCAP_ERROR)};
-    LeaveOutOutgoing();
+    isLoopback_ = LeaveOutOutgoing(pcap_fileno(handle_), device_);
     snaplen_ = std::min(settings.snaplen, pcap_snapshot(handle_));
     isNanosecond_ = pcap_get_tstamp_precision(handle_) == PCAP_TSTAMP_PRECISION_NANO;
     linkType_ = LinkTypeInFiles();
@@ -145,7 +137,7 @@ class LiveCapture {
   // buffer, so packets go on to arrive.
   void Finish() {
 #ifdef __linux__
-    RejectAll();
+    RejectAll(pcap_fileno(handle_));
 #endif
   }
 
@@ -158,13 +150,13 @@ class LiveCapture {
     target_ = target;
     row_ = row;
     at_ = at;
-    // BPF of macOS and the BSDs keeps a pcap_breakloop of one call for the next, which then returns at once.
-    for (int attempt = 0; attempt < 2 && HasRoom(); attempt++) {
+    while (HasRoom()) {
       const size_t rows = std::min<size_t>(target_.rowCount - row_, INT_MAX);
       const int status = pcap_dispatch(handle_, static_cast<int>(rows), OnPacket, reinterpret_cast<u_char*>(this));
-      if (status == PCAP_ERROR_BREAK && row_ == row) continue;
       if (status < 0 && status != PCAP_ERROR_BREAK) return OnError(status, static_cast<int>(row_ - row), problem);
-      break;
+      // No rows although something was read: packets from before the release. Or BPF of macOS and the BSDs kept the
+      // pcap_breakloop of the call before.
+      if (row_ > row || status == 0) break;
     }
     return static_cast<int>(row_ - row);
   }
@@ -198,38 +190,8 @@ class LiveCapture {
   }
 
   // '' or why not. `words`: two an instruction.
-  std::string JoinFanout(uint32_t group, const uint32_t* words, size_t instructionCount) {
-#if defined(__linux__) && defined(PACKET_FANOUT_DATA)
-    constexpr uint32_t kFanoutCbpf = 6;  // PACKET_FANOUT_CBPF, Linux 4.3
-    if (instructionCount == 0 || instructionCount > BPF_MAXINSNS) return "the program is empty or too long";
-    std::vector<sock_filter> code(instructionCount);
-    for (size_t index = 0; index < instructionCount; index++) {
-      const uint32_t word = words[2 * index];
-      code[index] = {static_cast<uint16_t>(word), static_cast<uint8_t>(word >> 16), static_cast<uint8_t>(word >> 24),
-                     words[2 * index + 1]};
-    }
-    const sock_fprog program{static_cast<unsigned short>(instructionCount), code.data()};
-    uint32_t join = kFanoutCbpf << 16 | group;
-    const int socket = pcap_fileno(handle_);
-    int status = -1;
-#ifdef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-    if (isLoopback_) {  // Linux 5.16
-      const uint32_t without = join | PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16;
-      status = setsockopt(socket, SOL_PACKET, PACKET_FANOUT, &without, sizeof without);
-    }
-#endif
-    if (status != 0) status = setsockopt(socket, SOL_PACKET, PACKET_FANOUT, &join, sizeof join);
-    if (status != 0) {
-      return std::string("PACKET_FANOUT: ") + std::strerror(errno);
-    }
-    if (setsockopt(socket, SOL_PACKET, PACKET_FANOUT_DATA, &program, sizeof program) != 0) {
-      return std::string("PACKET_FANOUT_DATA: ") + std::strerror(errno);
-    }
-    return "";
-#else
-    (void)group, (void)words, (void)instructionCount;
-    return "this platform has no PACKET_FANOUT";
-#endif
+  std::string JoinFanout(uint32_t group, const uint32_t* words, size_t instructionCount) const {
+    return nfstream::JoinFanout(pcap_fileno(handle_), group, isLoopback_, words, instructionCount);
   }
 
   // How long a wait may last without a packet before `Read` must look, ms; -1 for ever.
@@ -275,42 +237,18 @@ class LiveCapture {
     }
   }
 
-  // Of the interface that was opened. One that was made anew under its name is another one.
-  bool IsUpNow() const {
-    if (index_ == 0) return true;  // `any`, and devices that are no network interfaces
-    ifreq request{};
-    std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device_.c_str());
-#ifdef __linux__
-    const int socket = pcap_fileno(handle_);  // of the network namespace that it was opened in
-    if (ioctl(socket, SIOCGIFINDEX, &request) != 0 || static_cast<unsigned>(request.ifr_ifindex) != index_) return false;
-    return ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-#else
-    const int socket = ::socket(AF_INET, SOCK_DGRAM, 0);
-    if (socket < 0) return true;
-    const bool isUp = ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-    close(socket);
-    return isUp && if_nametoindex(device_.c_str()) == index_;
-#endif
-  }
+  bool IsUpNow() const { return IsInterfaceUp(pcap_fileno(handle_), device_, index_); }
 
   std::string Words(int status) const {
     const char* detail = pcap_geterr(handle_);
     return *detail != '\0' ? detail : pcap_statustostr(status);
   }
 
-#ifdef __linux__
-  bool RejectAll() {
-    sock_filter reject{BPF_RET | BPF_K, 0, 0, 0};
-    const sock_fprog program{1, &reject};
-    return setsockopt(pcap_fileno(handle_), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
-  }
-#endif
-
   // Not by pcap_setfilter on Linux: libpcap would apply it to the first packets after the release, too.
   bool Hold() {
     isHeld_ = true;
 #ifdef __linux__
-    if (!RejectAll()) return false;
+    if (!RejectAll(pcap_fileno(handle_))) return false;
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     heldAtMs_ = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
@@ -319,19 +257,6 @@ class LiveCapture {
     bpf_insn reject{BPF_RET | BPF_K, 0, 0, 0};
     bpf_program program{1, &reject};
     return pcap_setfilter(handle_, &program) == 0;
-#endif
-  }
-
-  // Linux shows each packet of a loopback interface twice, as it leaves and as it arrives. libpcap leaves out the first
-  // after the ring had room for it and counted it; the kernel can do that before (Linux 4.20).
-  void LeaveOutOutgoing() {
-#if defined(__linux__) && defined(PACKET_IGNORE_OUTGOING)
-    ifreq request{};
-    std::snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device_.c_str());
-    const int socket = pcap_fileno(handle_);
-    const int on = 1;
-    isLoopback_ = index_ != 0 && ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_LOOPBACK) != 0;
-    if (isLoopback_) setsockopt(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
 #endif
   }
 
