@@ -9,13 +9,14 @@
 #ifdef __linux__
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #endif
 
 namespace nfstream {
 
 #ifdef __linux__
 
-// openSocketDiag(): a file number, which fs.closeSync closes, or -errno. It tells of the network namespace that the
+// openSocketDiag(): a file number, to be closed by closeSocketDiag, or -errno. It tells of the network namespace that the
 // calling thread is in.
 inline napi_value OpenSocketDiag(napi_env env, napi_callback_info) {
   const int file = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -44,16 +45,27 @@ inline napi_value AskSocketDiag(napi_env env, napi_callback_info info) {
   return Number(env, length < 0 ? -errno : static_cast<double>(length));
 }
 
+// closeSocketDiag(file). Node's own fs.closeSync warns of numbers that it did not open, in worker threads.
+inline napi_value CloseSocketDiag(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments;
+  int64_t file = 0;
+  if (!arguments.Read(env, info) || !ReadInteger(env, arguments.at[0], "file", 0, 0x7fffffff, &file)) return nullptr;
+  close(static_cast<int>(file));
+  return Undefined(env);
+}
+
 #else
 
 inline napi_value OpenSocketDiag(napi_env env, napi_callback_info) { return Number(env, -ENOSYS); }
 inline napi_value AskSocketDiag(napi_env env, napi_callback_info) { return Number(env, -ENOSYS); }
+inline napi_value CloseSocketDiag(napi_env env, napi_callback_info) { return Undefined(env); }
 
 #endif
 
 inline bool SetSocketDiag(napi_env env, napi_value exports) {
   return SetFunction(env, exports, "openSocketDiag", Guard<OpenSocketDiag>) &&
-         SetFunction(env, exports, "askSocketDiag", Guard<AskSocketDiag>);
+         SetFunction(env, exports, "askSocketDiag", Guard<AskSocketDiag>) &&
+         SetFunction(env, exports, "closeSocketDiag", Guard<CloseSocketDiag>);
 }
 
 }  // namespace nfstream

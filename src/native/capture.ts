@@ -167,7 +167,7 @@ export interface CaptureAddon extends AddonBase {
 
   /**
    * Opens a socket to the kernel's sock_diag(7), in the network namespace of this thread: a file number, for
-   * fs.closeSync, or -errno (-ENOSYS on systems that have none).
+   * closeSocketDiag, or -errno (-ENOSYS on systems that have none).
    */
   openSocketDiag(): number;
 
@@ -176,6 +176,8 @@ export interface CaptureAddon extends AddonBase {
    * `answer.length` where it was cut, or -errno. Never waits. See src/system/socket-diag.ts.
    */
   askSocketDiag(file: number, question: Uint8Array, answer: Uint8Array): number;
+
+  closeSocketDiag(file: number): void;
 }
 
 /** Loads the addon or says why not; never throws. */

@@ -6,12 +6,11 @@
 //
 // The kernel looks up as it would for a packet that arrives: the connection's own socket, else the one that listens at the
 // local port, wildcards and dual-stack sockets included. One look costs a microsecond however many sockets there are.
-import { closeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type { CaptureAddon } from '../native/capture.ts';
 
 /** The addon's part. */
-export type SocketDiagAddon = Pick<CaptureAddon, 'openSocketDiag' | 'askSocketDiag'>;
+export type SocketDiagAddon = Pick<CaptureAddon, 'openSocketDiag' | 'askSocketDiag' | 'closeSocketDiag'>;
 
 export const TCP = 6;
 export const UDP = 17;
@@ -146,7 +145,8 @@ export function decodeAnswer(answer: Uint8Array, length: number, question: Uint8
 /** Asks about the sockets of the network namespace that it was opened in. */
 export class SocketDiag {
   readonly #addon: SocketDiagAddon;
-  readonly #file: number;
+  /** Below 0 when closed. */
+  #file: number;
   readonly #answer = new Uint8Array(4096);
   #sequence = 0;
 
@@ -166,12 +166,10 @@ export class SocketDiag {
     return this.#file;
   }
 
+  /** Safe to call twice. */
   close(): void {
-    try {
-      closeSync(this.#file);
-    } catch {
-      // It is closed.
-    }
+    if (this.#file >= 0) this.#addon.closeSocketDiag(this.#file);
+    this.#file = -1;
   }
 
   /** Asks what `encodeQuestion` wrote; returns as decodeAnswer does. */

@@ -61,13 +61,14 @@ describe('a ProcessClassifier that can not work', () => {
     'refuses to be made where the kernel does not answer, with its reason',
     () => {
       const EPROTONOSUPPORT = 93;
+      const closeSocketDiag = vi.fn();
       fake.addon = { openSocketDiag: () => -EPROTONOSUPPORT };
       expect(codeOf(() => new ProcessClassifier())).toMatch(/^SYSTEM_UNAVAILABLE: .* and received EPROTONOSUPPORT$/);
-      // Of kernels without CONFIG_INET_DIAG: every question fails with ENOENT's neighbours, but never with ENOENT.
-      fake.addon = { openSocketDiag: () => 1 << 30, askSocketDiag: () => -EPROTONOSUPPORT };
+      fake.addon = { openSocketDiag: () => 1 << 30, askSocketDiag: () => -EPROTONOSUPPORT, closeSocketDiag };
       expect(codeOf(() => new ProcessClassifier())).toMatch(/EPROTONOSUPPORT$/);
-      fake.addon = { openSocketDiag: () => 1 << 30, askSocketDiag: () => 0 };
+      fake.addon = { openSocketDiag: () => 1 << 30, askSocketDiag: () => 0, closeSocketDiag };
       expect(codeOf(() => new ProcessClassifier())).toMatch(/and received no answer$/);
+      expect(closeSocketDiag.mock.calls).toEqual([[1 << 30], [1 << 30]]);
     },
   );
 });
