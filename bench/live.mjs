@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { contenders, missingTools, sleep } from './live/contenders.mjs';
 import { makeNetwork } from './live/network.mjs';
-import { cpuSeconds, residentBytes } from './live/process-cost.mjs';
+import { cpuSeconds, residentBytes, waitedSeconds } from './live/process-cost.mjs';
 import { LIVE_CAPTURES, send, warmUp } from './live/sender.mjs';
 import { printTable, thousands } from './live/table.mjs';
 import { median } from './measure.mjs';
@@ -116,10 +116,12 @@ async function step(path, { name, cpus: allowed, listen }, rate) {
   await warmUp(network);
   await isIdle(pid);
   const cpuBefore = cpuSeconds(pid);
+  const waitedBefore = waitedSeconds(pid);
   const beforeSending = network.delivered();
   const sent = await send(network, path, rate, seconds);
   await isIdle(pid);
   const cpu = cpuSeconds(pid) - cpuBefore;
+  const waited = waitedSeconds(pid) - waitedBefore;
   const { peak } = residentBytes(pid);
   const { packets, dropped } = await listening.end();
   listening = null;
@@ -128,7 +130,9 @@ async function step(path, { name, cpus: allowed, listen }, rate) {
   const lost = now - before - packets - dropped;
   const said = dropped + lost > 0 ? `${thousands(dropped)} dropped, ${thousands(lost)} missing` : 'no drop';
   const cost = (cpu / delivered) * 1e6;
-  console.error(`  ${name}: ${thousands(sent.rate)} packets/s, ${said}, ${cost.toFixed(3)} CPU s a million`);
+  console.error(
+    `  ${name}: ${thousands(sent.rate)} packets/s, ${said}, ${cost.toFixed(3)} CPU s a million, ${waited.toFixed(2)} s without a CPU`,
+  );
   return { rate: sent.rate, delivered, lost, dropped, cpu: cost, peak };
 }
 
