@@ -186,8 +186,11 @@ describe.skipIf(why !== '')(`systemVisibility${why}`, () => {
   it('tells the process of the source where both are on this host, and nobody for what passes', async () => {
     // Would be taken for the receiver of what passes, whose port is 9.
     await serve(near, 'udp', '0.0.0.0', 9);
-    const [local, wire] = [nfstream(near, 'lo', ...ARGS), nfstream(near, 'eth0', ...ARGS, '--filter', 'udp port 9')];
-    await Promise.all([local.listens(), wire.listens()]);
+    const [local, wire] = [
+      nfstream(near, 'lo', ...ARGS, '--meters', '2'),
+      nfstream(near, 'eth0', ...ARGS, '--filter', 'udp port 9'),
+    ];
+    await Promise.all([local.listens(2), wire.listens()]);
     const client = await hold(near, 'udp,127.0.0.1,9', 'udp,127.8.8.8,9', `udp,${NEAR[0]},9`);
     await send(cable, 20);
     await sleep(500);
@@ -195,6 +198,7 @@ describe.skipIf(why !== '')(`systemVisibility${why}`, () => {
     client.kill();
     const own = within.rows.filter((row) => row['dst_port'] === 9);
     expect(own).toHaveLength(3);
+    expect(within.stderr).toBe('');
     for (const row of own) expect(processOf(row).pid).toBe(client.pid);
     expect(passed.rows).toHaveLength(20);
     for (const row of passed.rows) expect(processOf(row)).toEqual({ pid: null, name: null });
