@@ -57,18 +57,25 @@ export class MeterGroup implements Metering {
   /** The meters open them one after the other: that is the order in which the kernel counts them, on each interface. */
   async #openInterfaces(): Promise<void> {
     for (const thread of this.#threads) {
+      thread.hold(true);
       thread.send(this.#isIterated ? { type: 'run' } : { type: 'open' });
       await thread.opened;
       if (this.#failure !== undefined) throw this.#failure.error;
     }
-    for (const thread of this.#threads) thread.send({ type: 'go' });
+    for (const thread of this.#threads) {
+      thread.send({ type: 'go' });
+      if (!this.#isIterated) thread.hold(false);
+    }
   }
 
   async *flows(isStopped: () => boolean): AsyncGenerator<FlowBatch, void> {
     this.#start();
     const wasOpened = this.#opening !== undefined;
     this.#isIterated = true;
-    for (const thread of this.#threads) thread.hold(true);
+    for (const thread of this.#threads) {
+      thread.hold(true);
+      thread.printAsHere();
+    }
     let running: Promise<unknown> | undefined;
     try {
       running = this.#run(isStopped, wasOpened);
@@ -157,7 +164,6 @@ export class MeterGroup implements Metering {
       const share = Math.max(1, Math.floor(capacity / meters) + (index < capacity % meters ? 1 : 0));
       const setup = { options: optionsFor(options, share), index, meters, fanout, hasFrames, hasClock };
       const thread: MeterThread = new MeterThread(setup, () => this.#onChange(thread));
-      thread.hold(false);
       return thread;
     });
     this.#reader =

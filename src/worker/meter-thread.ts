@@ -70,7 +70,7 @@ export class MeterThread {
         resolve();
       });
     });
-    this.#printAsHere();
+    this.#worker.unref();
   }
 
   /** Whether the meter gives no more flows than those that wait here. */
@@ -198,8 +198,11 @@ export class MeterThread {
     return new NfstreamError('METER_FAILED', `${this.#name} ${what}`);
   }
 
-  /** What user code prints goes the way that it would go from this thread: whoever has replaced `console` gets it. */
-  #printAsHere(): void {
+  /**
+   * From now on what user code prints goes the way that it would go from this thread: whoever has replaced `console` gets
+   * it. Listening for it keeps the process alive, too.
+   */
+  printAsHere(): void {
     let rest = '';
     const { stdout } = this.#worker;
     stdout.setEncoding('utf8');

@@ -120,4 +120,53 @@ describe.skipIf(why !== '')(`meters that share interfaces${why}`, () => {
       expect(stats).toMatchObject({ capture: { packets_received: received, packets_dropped_by_kernel: 0 } });
     });
   }
+
+  it('end with the flows so far, and say why, when their interface is gone', async () => {
+    await network.wire({ host: left, device: 'extra0' }, { host: middle, device: 'extra1' });
+    await middle.ip('address add 203.0.113.33/30 dev extra1\n');
+    await left.ip('address add 203.0.113.34/30 dev extra0\n');
+    const options = { source: 'extra1', meters: 2, enableNdpi: false, bpfFilter: 'icmp' };
+    const code = `
+      const streamer = new Streamer(${JSON.stringify(options)});
+      await streamer.open();
+      try {
+        for await (const flow of streamer) console.log(JSON.stringify(flow));
+      } catch ({ code, file }) {
+        process.stderr.write(code + ' ' + file);
+      }
+    `;
+    const meter = script(middle, code);
+    await meter.listens(2);
+    await left.must('ping', '-q', '-c', '3', '-i', '0.2', '203.0.113.33');
+    await middle.ip('link delete extra1\n');
+    const { rows, stderr, code: exitCode } = await meter.ended();
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: 'INTERFACE_DOWN extra1' });
+    expect(packetsOf(rows)).toBe(6);
+    expect(rows).toMatchObject([{ export_reason: 2 }]);
+  });
+
+  it('do not keep a process that only opened the interface', async () => {
+    const options = { source: 'lan', meters: 2, enableNdpi: false };
+    const meter = script(middle, `await new Streamer(${JSON.stringify(options)}).open(); console.log('open');`);
+    expect(await meter.ended()).toMatchObject({ code: 0, stdout: 'open\n', stderr: '' });
+  });
+
+  it('leave an exact number of packets to one reader', async () => {
+    const options = { source: ['lan', 'wan'], meters: 2, enableNdpi: false, packets: 5, bpfFilter: 'icmp' };
+    const code = `
+      const streamer = new Streamer(${JSON.stringify(options)});
+      for await (const flow of streamer) console.log(JSON.stringify(flow));
+      process.stderr.write(JSON.stringify(streamer.stats));
+    `;
+    const meter = script(middle, code);
+    await meter.listens(2);
+    await left.must('ping', '-q', '-c', '4', '-i', '0.2', '192.0.2.1');
+    const { rows, stderr } = await meter.ended();
+    expect(packetsOf(rows)).toBe(5);
+    expect(JSON.parse(stderr)).toMatchObject({
+      packets_read: 5,
+      packets_metered: 5,
+      packets_skipped: { abandoned: 0 },
+    });
+  });
 });
