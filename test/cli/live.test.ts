@@ -199,29 +199,36 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
   });
 });
 
-describe.skipIf(!canMake)('rights (skipped where network namespaces can not be made)', () => {
-  const NOBODY = ['--reuid=nobody', '--regid=nogroup', '--clear-groups', '--no-new-privs'];
-  const asNobody = (flags: readonly string[], args: readonly string[]) =>
-    finish(inside('setpriv', [...NOBODY, ...flags, process.execPath, BIN, '--no-ndpi', ...args]));
+const NOBODY = ['--reuid=nobody', '--regid=nogroup', '--clear-groups', '--no-new-privs'];
+const nobodyMayRead = canMake && spawnSync('setpriv', [...NOBODY, 'test', '-r', BIN]).status === 0;
 
-  it('that are missing: one line with the command that grants them, the one of doctor', async () => {
-    const target = file('denied.jsonl', 'old\n');
-    const { code, stdout, stderr } = await asNobody([], ['lo', '-o', target]);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^nfstream: lo: [^\n]* \[CAPTURE_DENIED\]\n$/);
-    expect(stderr).toContain(grantCommand());
-    const report = await finish(inside('setpriv', [...NOBODY, process.execPath, BIN, 'doctor', '--json']));
-    expect(JSON.parse(report.stdout).capture_rights).toMatchObject({ ok: false, fix: [grantCommand()] });
-  });
+describe.skipIf(!nobodyMayRead)(
+  'rights (skipped without network namespaces, or in a folder that others can not read)',
+  () => {
+    const asNobody = (flags: readonly string[], args: readonly string[]) =>
+      finish(inside('setpriv', [...NOBODY, ...flags, process.execPath, BIN, '--no-ndpi', ...args]));
 
-  it('need be no more than those of the unit: CAP_NET_RAW', async () => {
-    const unit = readFileSync(join(ROOT, 'docs/nfstream.service'), 'utf8');
-    expect(unit).toMatch(/^AmbientCapabilities=CAP_NET_RAW\nCapabilityBoundingSet=CAP_NET_RAW$/m);
-    const flags = ['--inh-caps=-all,+net_raw', '--ambient-caps=-all,+net_raw', '--bounding-set=-all,+net_raw'];
-    expect(await asNobody(flags, ['lo', '--duration', '0.2'])).toMatchObject({ code: 0, stderr: '' });
-  });
+    it('that are missing: one line with the command that grants them, the one of doctor', async () => {
+      const target = file('denied.jsonl', 'old\n');
+      const { code, stdout, stderr } = await asNobody([], ['lo', '-o', target]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toMatch(/^nfstream: lo: [^\n]* \[CAPTURE_DENIED\]\n$/);
+      expect(stderr).toContain(grantCommand());
+      const report = await finish(inside('setpriv', [...NOBODY, process.execPath, BIN, 'doctor', '--json']));
+      expect(JSON.parse(report.stdout).capture_rights).toMatchObject({ ok: false, fix: [grantCommand()] });
+    });
 
-  it.each([['1'], ['2']])('go with --user, while capture goes on (%s meters)', async (meters) => {
+    it('need be no more than those of the unit: CAP_NET_RAW', async () => {
+      const unit = readFileSync(join(ROOT, 'docs/nfstream.service'), 'utf8');
+      expect(unit).toMatch(/^AmbientCapabilities=CAP_NET_RAW\nCapabilityBoundingSet=CAP_NET_RAW$/m);
+      const flags = ['--inh-caps=-all,+net_raw', '--ambient-caps=-all,+net_raw', '--bounding-set=-all,+net_raw'];
+      expect(await asNobody(flags, ['lo', '--duration', '0.2'])).toMatchObject({ code: 0, stderr: '' });
+    });
+  },
+);
+
+describe.skipIf(!canMake)('--user (skipped where network namespaces can not be made)', () => {
+  it.each([['1'], ['2']])('gives up rights while capture goes on (%s meters)', async (meters) => {
     const folder = file(`nobody-${meters}`);
     mkdirSync(folder, { mode: 0o700 });
     chmodSync(join(folder, '..'), 0o755);
