@@ -13,10 +13,14 @@ export interface HandedFlows {
   readonly metrics: MetricTable | readonly FlowMetrics[] | null;
 }
 
-/** `values` row by row, as many as there are names. */
+/**
+ * `cells` row by row, as many as there are names: each the place of its value in `values`. Most cells of a batch are one of
+ * few texts, and sending a value costs as much as ten cells.
+ */
 interface MetricTable {
   readonly names: readonly string[];
   readonly values: readonly MetricValue[];
+  readonly cells: Uint32Array;
 }
 
 /** @param hasMetrics whether anything writes into `flow.metrics` */
@@ -45,18 +49,27 @@ export function unsendable(batch: FlowBatch, cause: unknown): NfstreamError {
 
 function metricsOf(batch: FlowBatch): MetricTable | FlowMetrics[] {
   const names = Object.keys(batch.flow(0).metrics);
-  const values: MetricValue[] = [];
+  // Assigning to this name would set a prototype.
+  if (names.includes('__proto__')) return objectsOf(batch);
+  const values = new Map<MetricValue, number>();
+  const cells = new Uint32Array(batch.count * names.length);
+  let at = 0;
   for (let row = 0; row < batch.count; row++) {
     const { metrics } = batch.flow(row);
     let column = 0;
     for (const name in metrics) {
       if (name !== names[column++]) return objectsOf(batch);
-      values.push(metrics[name]);
+      const value = metrics[name];
+      let place = values.get(value);
+      if (place === undefined) {
+        place = values.size;
+        values.set(value, place);
+      }
+      cells[at++] = place;
     }
     if (column !== names.length) return objectsOf(batch);
   }
-  // Assigning to this name would set a prototype.
-  return names.includes('__proto__') ? objectsOf(batch) : { names, values };
+  return { names, values: [...values.keys()], cells };
 }
 
 function objectsOf(batch: FlowBatch): FlowMetrics[] {
@@ -85,9 +98,9 @@ export class ReceivedBatch extends FlowBatch {
     const handed = this.#metrics;
     if (handed === null) return {};
     if (!('names' in handed)) return handed[row];
-    const { names, values } = handed;
+    const { names, values, cells } = handed;
     const metrics: FlowMetrics = {};
-    for (let i = 0; i < names.length; i++) metrics[names[i]] = values[row * names.length + i];
+    for (let i = 0; i < names.length; i++) metrics[names[i]] = values[cells[row * names.length + i]];
     return metrics;
   }
 }
