@@ -4,8 +4,10 @@
 //
 // The kernel's buffer is the only queue. While packets wait there, `read` takes them batch by batch; when none do, `fill`
 // sleeps until the kernel hands the next ones over, which costs nothing. A consumer that is too slow makes the buffer run
-// full: the kernel drops, and says how many. Several interfaces take turns.
+// full: the kernel drops, and says how many. Packets of several interfaces come in the order of their time stamps: a flow
+// that is behind in one buffer must not end by what is read from another.
 import { loadCapture } from '../native/capture.ts';
+import { CaptureLane } from './capture-lane.ts';
 import { MAX_FANOUT_GROUP } from './fanout-program.ts';
 import { InterfaceCapture, type InterfaceOptions } from './interface-capture.ts';
 import { LiveClock } from './live-clock.ts';
@@ -33,12 +35,13 @@ export class InterfaceSource implements PacketSource {
   readonly clock: Clock = { now: () => this.#caughtUpMs };
   bytesRead = 0;
   readonly #captures: readonly InterfaceCapture[];
+  /** Empty where there is one interface, which reads into the batch itself. */
+  readonly #lanes: readonly CaptureLane[];
   readonly #time: LiveClock;
   /** ms from a packet's arrival to the moment at which it can be read. */
   readonly #handoverMs: number;
   #batch: PacketBatch | undefined;
-  #bytes = new Uint8Array(0);
-  /** Whose turn it is. */
+  /** Whose turn it is among packets of one time. */
   #turn = 0;
   #readsInARow = 0;
   #caughtUpMs = Number.NEGATIVE_INFINITY;
@@ -50,8 +53,8 @@ export class InterfaceSource implements PacketSource {
   /** When capture was told to stop: what had arrived by then is still read. */
   #stoppedMs = Number.POSITIVE_INFINITY;
   #isOver = false;
-  /** Met after packets of other interfaces were read, which go first. */
-  #failure: { error: unknown } | null = null;
+  /** Of one interface; packets of the others that waited at that time go first. */
+  #failure: { error: unknown; atMs: number } | null = null;
 
   constructor(
     names: readonly string[],
@@ -63,6 +66,7 @@ export class InterfaceSource implements PacketSource {
     this.#captures = names.map(
       (name, i) => new InterfaceCapture(name, withGroup(options, i), () => this.#wake?.(), load),
     );
+    this.#lanes = this.#captures.length > 1 ? this.#captures.map((capture) => new CaptureLane(capture)) : [];
     this.#time = time;
     this.#handoverMs = HANDOVER_SLACK_MS + (options.immediate ? 0 : options.batchTimeoutMs);
   }
@@ -94,13 +98,12 @@ export class InterfaceSource implements PacketSource {
   read(batch: PacketBatch): number {
     batch.count = 0;
     if (this.#isOver) return SOURCE_END;
-    if (this.#failure !== null) throw this.#over(this.#failure.error);
     if (this.#readsInARow >= READS_IN_A_ROW) return SOURCE_WAIT;
     if (batch !== this.#batch) this.#attach(batch);
     const askedMs = this.#time.now();
-    const rows = this.#readCaptures(batch);
+    const rows = this.#lanes.length > 0 ? this.#merge(batch) : this.#readOne(batch);
     if (rows === 0) {
-      if (this.#failure !== null) throw this.#over((this.#failure as { error: unknown }).error);
+      if (this.#failure !== null) throw this.#over(this.#failure.error);
       this.#caughtUpMs = askedMs - this.#handoverMs;
       if (askedMs < this.#stoppedMs + this.#handoverMs) return SOURCE_WAIT;
       this.#isOver = true;
@@ -110,32 +113,60 @@ export class InterfaceSource implements PacketSource {
     this.#caughtUpMs = Number.NEGATIVE_INFINITY;
     this.#time.read(batch.timeMs, batch.clockMs, rows);
     batch.count = rows;
-    this.#packetsRead += rows;
+    for (let row = 0; row < rows; row++) this.bytesRead += batch.capturedLength[row];
     // Where packets go on to arrive, a flood must not hold the end up.
     if (batch.clockMs[rows - 1] >= this.#stoppedMs + this.#handoverMs) this.#isOver = true;
     return rows;
   }
 
-  #readCaptures(batch: PacketBatch): number {
-    const captures = this.#captures;
-    let rows = 0;
-    let at = 0;
-    for (let i = 0; i < captures.length; i++) {
-      const capture = captures[(this.#turn + i) % captures.length];
-      const from = rows;
-      try {
-        rows += capture.read(rows, at);
-      } catch (error) {
-        this.#failure = { error };
-        break;
-      }
-      if (rows === from) continue;
-      batch.linkType.fill(capture.linkType, from, rows);
-      for (let row = from; row < rows; row++) this.bytesRead += batch.capturedLength[row];
-      at = batch.frameAt[rows - 1] + batch.capturedLength[rows - 1];
-    }
-    if (captures.length > 1) this.#turn = (this.#turn + 1) % captures.length;
+  #readOne(batch: PacketBatch): number {
+    const capture = this.#captures[0];
+    const rows = this.#try(() => capture.read(0, 0));
+    this.#packetsRead += rows;
+    batch.linkType.fill(capture.linkType, 0, rows);
     return rows;
+  }
+
+  /** Rows of all interfaces in the order of time, as far as it is known what comes next. */
+  #merge(batch: PacketBatch): number {
+    for (const lane of this.#lanes) if (lane.isEmpty) this.#packetsRead += this.#try(() => lane.refill());
+    const endMs = this.#failure?.atMs ?? Number.POSITIVE_INFINITY;
+    let rows = 0;
+    while (rows < batch.capacity) {
+      const lane = this.#earliest();
+      if (lane === null || lane.nextMs > endMs) break;
+      lane.give(batch, rows++);
+      // What waits in its buffer by now may be earlier than what the others have.
+      if (lane.isEmpty) break;
+    }
+    return rows;
+  }
+
+  /** The lane that has the earliest packet; of several, the one whose turn it is. */
+  #earliest(): CaptureLane | null {
+    const lanes = this.#lanes;
+    let earliest: CaptureLane | null = null;
+    let turn = 0;
+    for (let i = 0; i < lanes.length; i++) {
+      const at = this.#turn + i < lanes.length ? this.#turn + i : this.#turn + i - lanes.length;
+      const lane = lanes[at];
+      if (lane.isEmpty || (earliest !== null && lane.nextMs >= earliest.nextMs)) continue;
+      earliest = lane;
+      turn = at + 1;
+    }
+    if (earliest !== null) this.#turn = turn < lanes.length ? turn : 0;
+    return earliest;
+  }
+
+  /** Rows that `read` gives; 0 where it fails, which is told later. */
+  #try(read: () => number): number {
+    try {
+      return read();
+    } catch (error) {
+      // Rounded up: time stamps have a fraction.
+      this.#failure ??= { error, atMs: Date.now() + 1 };
+      return 0;
+    }
   }
 
   /** Nothing is read after an error. */
@@ -189,13 +220,15 @@ export class InterfaceSource implements PacketSource {
   }
 
   #attach(batch: PacketBatch): void {
-    const largest = Math.max(...this.#captures.map(({ snaplen }) => snaplen));
+    const room = this.#captures[0].snaplen + FRAME_ROOM;
     this.#batch = batch;
-    this.#bytes = new Uint8Array(largest + FRAME_ROOM);
-    batch.bytes = this.#bytes;
-    batch.view = new DataView(this.#bytes.buffer);
+    batch.bytes = new Uint8Array(room * this.#captures.length);
+    batch.view = new DataView(batch.bytes.buffer);
     batch.clockMs = new Float64Array(batch.capacity);
-    for (const capture of this.#captures) capture.attach(batch);
+    if (this.#lanes.length === 0) this.#captures[0].attach(batch);
+    this.#lanes.forEach((lane, i) => {
+      lane.attach(batch.bytes.subarray(i * room, (i + 1) * room), i * room);
+    });
   }
 
   /** Asks how many packets wait in the kernel's buffers, now and then: it takes a system call. */

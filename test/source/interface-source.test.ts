@@ -91,6 +91,30 @@ describe('packets of interfaces', () => {
     await setting.source.close();
   });
 
+  it('of several interfaces come in the order of time, however far behind each buffer is', async () => {
+    const a = new FakeInterface();
+    const b = new FakeInterface();
+    const setting = sourceOf({ a, b }, {}, 8);
+    await setting.source.open();
+    const start = Date.now();
+    // Forty seconds wait: one packet each 50 ms in the one, one each second in the other.
+    a.arrive(...Array.from({ length: 800 }, (_, i) => packet(`a${i}`, start + i * 50)));
+    b.arrive(...Array.from({ length: 40 }, (_, i) => packet(`b${i}`, start + 25 + i * 1000)));
+    vi.advanceTimersByTime(40_000);
+    const times: number[] = [];
+    const seen: string[] = [];
+    while (times.length < 840) {
+      const rows = setting.source.read(setting.batch);
+      if (rows === SOURCE_WAIT) await setting.source.fill();
+      times.push(...setting.batch.clockMs.subarray(0, setting.batch.count));
+      seen.push(...texts(setting.batch));
+    }
+    expect(times).toEqual([...times].sort((one, other) => one - other));
+    expect(seen.filter((text) => text.startsWith('a'))).toEqual(Array.from({ length: 800 }, (_, i) => `a${i}`));
+    expect(seen.filter((text) => text.startsWith('b'))).toEqual(Array.from({ length: 40 }, (_, i) => `b${i}`));
+    await setting.source.close();
+  });
+
   it('wake a fill; one that waits for nothing ends at its time-out', async () => {
     const eth0 = new FakeInterface();
     const setting = sourceOf({ eth0 });
@@ -199,6 +223,25 @@ describe('an interface that goes', () => {
     expect(setting.source.capture.received).toBe(2);
     await setting.source.close();
     expect([eth0.closed, eth1.closed]).toEqual([1, 1]);
+  });
+
+  it('is read to its end, and so are the others, though they have more than a batch takes', async () => {
+    const flooded = new FakeInterface();
+    const gone = new FakeInterface();
+    const setting = sourceOf({ flooded, gone }, {}, 8);
+    await setting.source.open();
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    flooded.arrive(...Array.from({ length: 1000 }, (_, i) => packet(`f${i}`, Date.now() + i)));
+    gone.arrive(...Array.from({ length: 500 }, (_, i) => packet(`g${i}`, Date.now() + i)));
+    vi.advanceTimersByTime(1000);
+    gone.isUp = false;
+    const seen: string[] = [];
+    const readOn = async () => {
+      while (readAll(setting, seen).end === SOURCE_WAIT) await setting.source.fill();
+    };
+    await expect(readOn()).rejects.toMatchObject({ code: 'INTERFACE_DOWN', file: 'gone' });
+    expect(seen.length).toBe(1500);
+    await setting.source.close();
   });
 
   it('is waited for with reconnect, and its counters go on', async () => {
