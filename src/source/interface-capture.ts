@@ -28,6 +28,8 @@ export interface InterfaceOptions {
 
 /** libpcap takes no more. */
 const MAX_SNAPLEN = 262144;
+/** Of a filter, in messages. */
+const SHOWN_CHARACTERS = 200;
 /** How often an interface that is gone is looked for, and one that is silent asked whether it is up. */
 const LOOK_AGAIN_MS = 500;
 
@@ -83,15 +85,17 @@ export class InterfaceCapture {
 
   #tryOpening(): CaptureFailure | null {
     const { promiscuous, bufferSize, batchTimeoutMs, immediate, filter, fanout } = this.#options;
-    const opened = (this.#addon as CaptureAddon).openCapture(this.name, {
-      snaplen: this.snaplen,
-      promiscuous,
-      bufferSize,
-      batchTimeoutMs,
-      immediate,
-      filter,
-      isHeld: fanout !== undefined,
-    });
+    const { snaplen } = this;
+    const isHeld = fanout !== undefined;
+    const settings = { snaplen, promiscuous, bufferSize, batchTimeoutMs, immediate, filter, isHeld };
+    let opened: CaptureHandle | CaptureFailure;
+    try {
+      opened = (this.#addon as CaptureAddon).openCapture(this.name, settings);
+    } catch (error) {
+      // A NUL, or too long: the filter, or the name of an interface that there can not be.
+      const { message } = error as Error;
+      return { kind: message.includes('for filter') ? 'filter' : 'not_found', message };
+    }
     if ('kind' in opened) return opened;
     this.#handle = opened;
     this.#linkType = opened.linkType;
@@ -212,12 +216,16 @@ export class InterfaceCapture {
         return new NfstreamError(
           'INVALID_FILTER',
           `Expected a filter that libpcap compiles for ${name} for bpfFilter and received ` +
-            `${JSON.stringify(this.#options.filter)}: ${message}`,
+            `${quoted(this.#options.filter)}: ${message}`,
         );
       default:
         return new NfstreamError('CAPTURE_FAILED', `${name}: ${message}`, details);
     }
   }
+}
+
+function quoted(filter: string): string {
+  return JSON.stringify(filter.length > SHOWN_CHARACTERS ? `${filter.slice(0, SHOWN_CHARACTERS)}...` : filter);
 }
 
 /** What is missing and the command that grants it, for the very program that runs. */

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadCapture } from '../../src/native/capture.ts';
 import type { InterfaceOptions } from '../../src/source/interface-capture.ts';
 import { InterfaceSource } from '../../src/source/interface-source.ts';
 import { LiveClock } from '../../src/source/live-clock.ts';
@@ -315,6 +316,17 @@ describe('opening', () => {
       isHeld: false,
     });
     await source.close();
+  });
+
+  it.skipIf(!loadCapture().ok)('refuses what the addon does not even take, too', async () => {
+    const filter = Array.from({ length: 6000 }, () => 'host 10.0.0.1').join(' or ');
+    const long = new InterfaceSource(['lo'], { ...OPTIONS, filter });
+    await expect(long.open()).rejects.toMatchObject({
+      code: 'INVALID_FILTER',
+      message: expect.stringMatching(/^Expected a filter .* for lo for bpfFilter and received .{200,400}$/),
+    });
+    const nameless = new InterfaceSource(['x'.repeat(300)], OPTIONS);
+    await expect(nameless.open()).rejects.toMatchObject({ code: 'SOURCE_NOT_FOUND' });
   });
 
   it('says what to do where the addon is missing', async () => {
