@@ -154,18 +154,17 @@ export class InterfaceCapture {
     if (!this.#options.reconnect || failure.kind !== 'down') throw this.#error(failure);
   }
 
+  /** Opens an interface that was gone, if it is there again. @throws NfstreamError CAPTURE_*, INVALID_FILTER. */
+  lookAgain(): void {
+    if (this.#handle !== null || this.#isClosed || this.#isFinished || !this.#isTimeToLook()) return;
+    const failure = this.#tryOpening();
+    if (failure !== null && failure.kind !== 'down' && failure.kind !== 'not_found') throw this.#error(failure);
+  }
+
   /** Has `ready` called when packets come. Returns the ms after which to look again in any case. */
   wait(): number {
     if (this.#isClosed) return Number.POSITIVE_INFINITY;
-    if (this.#handle === null) {
-      if (this.#isFinished) return Number.POSITIVE_INFINITY;
-      if (!this.#isTimeToLook()) return LOOK_AGAIN_MS;
-      const failure = this.#tryOpening();
-      if (failure !== null) {
-        if (failure.kind === 'down' || failure.kind === 'not_found') return LOOK_AGAIN_MS;
-        throw this.#error(failure);
-      }
-    }
+    if (this.#handle === null) return this.#isFinished ? Number.POSITIVE_INFINITY : LOOK_AGAIN_MS;
     if (!this.#isWaiting) {
       this.#isWaiting = true;
       const handle = this.#handle;

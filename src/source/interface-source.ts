@@ -180,6 +180,11 @@ export class InterfaceSource implements PacketSource {
     this.#readsInARow = 0;
     this.#sample();
     if (this.#isOver) return Promise.resolve();
+    try {
+      for (const capture of this.#captures) capture.lookAgain();
+    } catch (error) {
+      return Promise.reject(this.#over(error));
+    }
     if (hasMore) return new Promise((resolve) => setImmediate(resolve));
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;

@@ -274,6 +274,25 @@ describe('an interface that goes', () => {
     await setting.source.close();
   });
 
+  it('is waited for also while another one is flooded', async () => {
+    const flooded = new FakeInterface();
+    const gone = new FakeInterface();
+    const setting = sourceOf({ flooded, gone }, { reconnect: true }, 8);
+    await setting.source.open();
+    gone.error = { kind: 'down', message: 'The interface disappeared' };
+    expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    gone.error = null;
+    for (let i = 0; i < 4; i++) {
+      flooded.arrive(...Array.from({ length: 300 }, () => packet('x')));
+      readAll(setting);
+      vi.advanceTimersByTime(200);
+      await setting.source.fill();
+    }
+    expect(flooded.waiting.length).toBeGreaterThan(0);
+    expect(gone.opened).toBe(2);
+    await setting.source.close();
+  });
+
   it('is not waited for when it fails in another way', async () => {
     const eth0 = new FakeInterface();
     const setting = sourceOf({ eth0 }, { reconnect: true });
