@@ -1,6 +1,7 @@
 // The table of live flows: records at a fixed stride (record.ts) and an open-addressing index over them.
 //
-//   buckets:  [ 0 | slot+1 | slot+1 | 0 | ... ]   power of two, at most half full, linear probing, no tombstones
+//   buckets:  [ 0 | entry | entry | 0 | ... ]     power of two, at most half full, linear probing, no tombstones
+//   entry:    7 bits of the hash, 25 of slot + 1  so that a look-up rarely loads another flow's record
 //                      |
 //   store:    [ record 0 | record 1 | ... ]       slots are recycled through a free list in WORD_NEXT
 //
@@ -13,6 +14,11 @@ import { RecordStore } from './record.ts';
 // Own constants are folded into the code (see meter.ts).
 const { KEY_WORDS } = packet;
 const { RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
+
+/** The part of an entry that is slot + 1; more flows than that there can not be (MAX_CAPACITY). */
+export const SLOT_MASK = 0x1ff_ffff;
+/** The part of an entry, and of a hash, that tells most flows of a run of entries apart. */
+export const TAG_MASK: number = ~SLOT_MASK;
 
 const FIRST_ROWS = 8192;
 /** Straight to here at the first growth: untouched pages of a fresh buffer cost no memory. */
@@ -43,10 +49,10 @@ export class FlowTable {
     const { words } = this.store;
     let index = hash & mask;
     for (let entry = buckets[index]; entry !== 0; entry = buckets[index]) {
-      const base = (entry - 1) * RECORD_WORDS;
-      if (words[base + WORD_HASH] === hash) {
-        const direction = matchKey(words, base, key, at);
-        if (direction >= 0) return (entry - 1) * 2 + direction;
+      if (((entry ^ hash) & TAG_MASK) === 0) {
+        const slot = (entry & SLOT_MASK) - 1;
+        const direction = matchKey(words, slot * RECORD_WORDS, key, at);
+        if (direction >= 0) return slot * 2 + direction;
       }
       index = (index + 1) & mask;
     }
@@ -80,14 +86,14 @@ export class FlowTable {
     const { buckets, mask } = this;
     const { words } = this.store;
     let hole = words[slot * RECORD_WORDS + WORD_HASH] & mask;
-    while (buckets[hole] !== slot + 1) hole = (hole + 1) & mask;
+    while ((buckets[hole] & SLOT_MASK) !== slot + 1) hole = (hole + 1) & mask;
     // Close the gap: move up every later entry of the run that may stand in the hole.
     let index = hole;
     for (;;) {
       index = (index + 1) & mask;
       const entry = buckets[index];
       if (entry === 0) break;
-      const home = words[(entry - 1) * RECORD_WORDS + WORD_HASH] & mask;
+      const home = words[((entry & SLOT_MASK) - 1) * RECORD_WORDS + WORD_HASH] & mask;
       if (((index - home) & mask) >= ((index - hole) & mask)) {
         buckets[hole] = entry;
         hole = index;
@@ -103,7 +109,7 @@ export class FlowTable {
     const { buckets, mask } = this;
     let index = hash & mask;
     while (buckets[index] !== 0) index = (index + 1) & mask;
-    buckets[index] = slot + 1;
+    buckets[index] = (slot + 1) | (hash & TAG_MASK);
   }
 
   #growIndex(): void {
@@ -113,7 +119,9 @@ export class FlowTable {
     const { words } = this.store;
     for (let i = 0; i < old.length; i++) {
       const entry = old[i];
-      if (entry !== 0) this.#place(entry - 1, words[(entry - 1) * RECORD_WORDS + WORD_HASH]);
+      if (entry === 0) continue;
+      const slot = (entry & SLOT_MASK) - 1;
+      this.#place(slot, words[slot * RECORD_WORDS + WORD_HASH]);
     }
   }
 }

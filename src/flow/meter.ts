@@ -12,6 +12,7 @@ import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 import { ExpiryWheel, StartClocks } from './expiry-wheel.ts';
 import type { Flow } from './flow.ts';
 import { FlowBatch } from './flow-batch.ts';
+import * as table from './flow-table.ts';
 import { FlowTable } from './flow-table.ts';
 import { hashKey } from './key.ts';
 import { Recency } from './recency.ts';
@@ -20,6 +21,7 @@ import * as record from './record.ts';
 
 // V8 folds a module's own constants into the code, imported ones it loads each time: a seventh of the meter's time.
 const { KEY_WORDS, METERED, SKIP_REASONS } = packet;
+const { SLOT_MASK, TAG_MASK } = table;
 const {
   DOUBLE_BYTES,
   DOUBLE_CLOCK,
@@ -73,7 +75,7 @@ export class FlowMeter {
   readonly #columns: PacketColumns;
   readonly #observer: FlowObserver | null;
   readonly #hashes: Int32Array;
-  /** Where the index says that each row's flow is; another flow of the same bucket may be there instead. */
+  /** Where the index says that each row's flow is; a flow with the same tag may be there instead. */
   readonly #slots: Int32Array;
   readonly #expire: (slot: number) => void;
   /** Null unless `expiresActive`. */
@@ -209,7 +211,14 @@ export class FlowMeter {
         slots[row] = -1;
         continue;
       }
-      const slot = buckets[hashes[row] & mask] - 1;
+      const hash = hashes[row];
+      let index = hash & mask;
+      let entry = buckets[index];
+      while (entry !== 0 && ((entry ^ hash) & TAG_MASK) !== 0) {
+        index = (index + 1) & mask;
+        entry = buckets[index];
+      }
+      const slot = (entry & SLOT_MASK) - 1;
       slots[row] = slot;
       const base = Math.max(slot, 0) * RECORD_WORDS;
       sum ^= words[base] ^ words[base + WORD_HASH] ^ words[base + 2 * DOUBLE_PACKETS] ^ words[base + WORD_FLAGS + 8];
