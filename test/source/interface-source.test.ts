@@ -132,6 +132,47 @@ describe('packets of interfaces', () => {
     await setting.source.close();
   });
 
+  it('of a busy link are left to gather for a while; a stop does not wait for that', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    await setting.source.open();
+    vi.advanceTimersByTime(20);
+    eth0.arrive(...Array.from({ length: 300 }, () => packet('x')));
+    readAll(setting);
+    let isOver = false;
+    const resting = setting.source.fill(200).then(() => {
+      isOver = true;
+    });
+    eth0.arrive(packet('y'));
+    await vi.advanceTimersByTimeAsync(19);
+    expect(isOver).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await resting;
+    expect(readAll(setting).seen).toEqual(['y']);
+
+    eth0.arrive(...Array.from({ length: 300 }, () => packet('x')));
+    readAll(setting);
+    const last = setting.source.fill(200);
+    setting.source.stop();
+    await last;
+    await setting.source.close();
+  });
+
+  it('that would fill the buffer meanwhile are read at once', async () => {
+    const eth0 = new FakeInterface();
+    // 30,000 packets a second of 1,000 bytes: an eighth of 64 KiB in a quarter of a ms.
+    const setting = sourceOf({ eth0 }, { bufferSize: 1 << 16 });
+    await setting.source.open();
+    vi.advanceTimersByTime(10);
+    eth0.arrive(...Array.from({ length: 300 }, () => packet('x'.repeat(1000))));
+    readAll(setting);
+    const filling = setting.source.fill(200);
+    eth0.arrive(packet('y'));
+    await filling;
+    expect(readAll(setting).seen).toEqual(['y']);
+    await setting.source.close();
+  });
+
   it('that never stop coming still let timers and signals through', async () => {
     const eth0 = new FakeInterface();
     const setting = sourceOf({ eth0 }, {}, 4);
@@ -367,7 +408,9 @@ describe('the counters', () => {
     eth0.dropped = 3;
     eth0.arrive(...Array.from({ length: 700 }, () => packet('x')));
     setting.source.read(setting.batch);
-    await setting.source.fill(1);
+    const filling = setting.source.fill(1);
+    await vi.advanceTimersByTimeAsync(20);
+    await filling;
     readAll(setting);
     expect(setting.source.capture).toEqual({
       received: 703,
