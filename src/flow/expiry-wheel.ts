@@ -6,6 +6,7 @@
 //
 // A packet never touches the wheel. When the clock leaves a bucket, its flows are looked at once: those that were seen
 // since go to the bucket of their new deadline, the others have ended. Each flow so moves at most once a timeout.
+// Deadlines further ahead than the wheel reaches (hours) are queued at its end, and again from there.
 // A flow leaves at most one tick after its deadline; the meter splits flows exactly, whatever the wheel has seen.
 
 import type { RecordStore } from './record.ts';
@@ -49,6 +50,8 @@ export class ExpiryWheel {
   readonly #timeouts: Timeouts;
   /** No deadline lies further ahead; may be Infinity: nothing is queued then. */
   readonly #horizonMs: number;
+  /** No flow is queued so many ticks ahead. */
+  readonly #reach: number;
   readonly #tickMs: number;
   readonly #heads: Int32Array;
   readonly #tails: Int32Array;
@@ -60,15 +63,15 @@ export class ExpiryWheel {
     this.#store = store;
     this.#timeouts = timeouts;
     const { inactiveMs, activeMs, starts } = timeouts;
-    const horizon = starts === null ? inactiveMs : Math.min(inactiveMs, activeMs);
-    this.#horizonMs = horizon;
-    const finite = Number.isFinite(horizon) ? horizon : 0;
-    const tick = Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT);
-    this.#tickMs = Math.max(1, tick, finite / (MAX_BUCKETS - 2));
-    const buckets = 2 ** Math.ceil(Math.log2(finite / this.#tickMs + 2));
+    const timeout = starts === null ? inactiveMs : Math.min(inactiveMs, activeMs);
+    this.#horizonMs = timeout;
+    const finite = Number.isFinite(timeout) ? timeout : 0;
+    this.#tickMs = Math.max(1, Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT));
+    this.#reach = Math.min(Math.floor(finite / this.#tickMs) + 2, MAX_BUCKETS);
+    const buckets = 2 ** Math.ceil(Math.log2(this.#reach));
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#tails = new Int32Array(buckets).fill(-1);
-    if (!Number.isFinite(horizon)) this.nextTickMs = Number.POSITIVE_INFINITY;
+    if (!Number.isFinite(timeout)) this.nextTickMs = Number.POSITIVE_INFINITY;
   }
 
   /** When the flow ends unless a packet comes. */
@@ -82,7 +85,8 @@ export class ExpiryWheel {
   add(slot: number): void {
     if (this.#horizonMs === Number.POSITIVE_INFINITY) return;
     const { words } = this.#store;
-    const bucket = this.#bucketOf(Math.floor(this.#deadlineOf(slot) / this.#tickMs));
+    const tick = Math.floor(this.#deadlineOf(slot) / this.#tickMs);
+    const bucket = this.#bucketOf(Math.min(tick, this.#tick + this.#reach - 1));
     const base = slot * RECORD_WORDS;
     const tail = this.#tails[bucket];
     words[base + WORD_BUCKET] = bucket;

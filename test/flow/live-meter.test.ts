@@ -79,6 +79,22 @@ describe('without packets', () => {
     expect(run.end(7000)).toHaveLength(2);
   });
 
+  it.each([
+    ['in time, however long the timeout', 48 * 3_600_000],
+    ['in time, with the longest timeout that the wheel has buckets for', 65_534 * 200],
+  ])('ends flows %s', (_what, timeout) => {
+    const run = new LiveRun({ activeTimeoutMs: Number.POSITIVE_INFINITY, inactiveTimeoutMs: timeout });
+    // Apart from each other, and from the ticks of longer wheels.
+    for (let i = 0; i < 10; i++) run.packet(packet(1000 + i * 777, { src: 10 + i }));
+    const step = (at: number) => Math.max(50, Math.min(600_000, timeout - 1000 - at));
+    for (let at = 10_000; at < timeout + 20_000; at += step(at)) run.advance(at);
+    expect(run.ended).toHaveLength(10);
+    for (const [i, { atMs }] of run.ended.entries()) {
+      expect(atMs).toBeGreaterThanOrEqual(1000 + i * 777 + timeout);
+      expect(atMs).toBeLessThanOrEqual(1000 + i * 777 + timeout + TICK_MS + 50);
+    }
+  });
+
   it('never moves the clock back', () => {
     const run = new LiveRun();
     run.advance(100_000);
