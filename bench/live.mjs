@@ -2,11 +2,11 @@
 //
 // tcpreplay over a veth pair between two network namespaces (bench/live/network.mjs) to one contender at a time: the
 // highest rate without a dropped packet, CPU time for a million packets, peak memory. Needs root, and makes and removes
-// all it uses. CAPTURE is mix or small (both, if none is given); --only takes the contenders with that word in their names,
+// all it uses. CAPTURE is mix, small (100,000 flows) or few (1,000 flows), all if none is given; --only takes the contenders with that word in their names,
 // --index runs another build of the library (its dist/index.js).
 //
-// A step is a fresh process, warmed up by two seconds of other traffic, then some seconds at one rate. First everybody
-// takes 150,000 packets/s, then all that tcpreplay can send; who dropped packets is bisected between the two. In each round
+// A step is a fresh process, warmed up by two seconds of all kinds of traffic and two of the capture's, then some seconds at
+// one rate. First everybody takes 150,000 packets/s of mix, 360,000 of the others, then all that tcpreplay can send; who dropped packets is bisected between the two. In each round
 // the contenders take turns, so a slow minute of the machine hits all. A step that drops is done once more: it counts if
 // it drops again.
 //
@@ -22,8 +22,9 @@ import { LIVE_CAPTURES, send, warmUp } from './live/sender.mjs';
 import { printTable, thousands } from './live/table.mjs';
 import { median } from './measure.mjs';
 
-/** What nfstream with nDPI has to take of the mixed capture, and where all are compared. */
-const COMMON_RATE = 150_000;
+/** Where all are compared; of mix it is what nfstream with nDPI has to take. */
+const COMMON_RATES = { mix: 150_000, small: 360_000, few: 360_000 };
+const WARM_SECONDS = 2;
 /** Less than this is not looked for. */
 const LEAST_RATE = 20_000;
 const BISECTIONS = 3;
@@ -77,9 +78,10 @@ async function compare(name) {
   const path = LIVE_CAPTURES[name]();
   /** @type {Map<string, Step[]>} */
   const steps = new Map(present.map((contender) => [contender.name, []]));
+  const common = COMMON_RATES[name];
   for (let run = 0; run < Number(values.runs); run++) {
-    for (const rate of [COMMON_RATE, Number.POSITIVE_INFINITY]) {
-      for (const contender of present) steps.get(contender.name).push(await stepTwice(path, contender, rate));
+    for (const rate of [common, Number.POSITIVE_INFINITY]) {
+      for (const contender of present) steps.get(contender.name).push(await stepTwice(path, contender, rate, common));
     }
   }
   for (let i = 0; i < BISECTIONS; i++) {
@@ -87,7 +89,7 @@ async function compare(name) {
       const { good, bad } = limits(steps.get(contender.name));
       if (bad === undefined) continue;
       const rate = Math.sqrt((good?.rate ?? LEAST_RATE) * bad.rate);
-      steps.get(contender.name).push(await stepTwice(path, contender, rate));
+      steps.get(contender.name).push(await stepTwice(path, contender, rate, common));
     }
   }
   report(name, steps);
@@ -103,17 +105,18 @@ function limits(steps) {
   return { good, bad };
 }
 
-async function stepTwice(path, contender, rate) {
-  const first = await step(path, contender, rate);
-  return first.lost + first.dropped > 0 ? await step(path, contender, rate) : first;
+async function stepTwice(path, contender, rate, common) {
+  const first = await step(path, contender, rate, common);
+  return first.lost + first.dropped > 0 ? await step(path, contender, rate, common) : first;
 }
 
 /** @returns {Promise<Step>} */
-async function step(path, { name, cpus: allowed, listen }, rate) {
+async function step(path, { name, cpus: allowed, listen }, rate, common) {
   const before = network.delivered();
   listening = await listen(network, allowed);
   const { pid } = listening;
   await warmUp(network);
+  await send(network, path, common, WARM_SECONDS);
   await isIdle(pid);
   const cpuBefore = cpuSeconds(pid);
   const waitedBefore = waitedSeconds(pid);
@@ -151,11 +154,12 @@ async function isIdle(pid) {
 /** @param {string} name @param {Map<string, Step[]>} steps */
 function report(name, steps) {
   const at = (all, isIt) => median(all.filter(isIt).map(({ cpu }) => cpu));
-  const isCommon = ({ asked }) => asked === COMMON_RATE;
+  const common = COMMON_RATES[name];
+  const isCommon = ({ asked }) => asked === common;
   const tcpdump = at(steps.get('tcpdump -w /dev/null') ?? [], isCommon);
-  console.log(`\n${name}: packets of ${name === 'small' ? '64 bytes' : '412 bytes on average'}`);
+  console.log(`\n${name}: packets of ${name === 'mix' ? '412 bytes on average' : '64 bytes'}`);
   printTable([
-    ['', 'no drop up to', 'of', 'CPU s/M at 150k', 'x tcpdump', 'CPU s/M at most', 'peak MB', 'target'],
+    ['', 'no drop up to', 'of', `CPU s/M at ${common / 1000}k`, 'x tcpdump', 'CPU s/M at most', 'peak MB', 'target'],
     ...[...steps].map(([contender, all]) => {
       const { good, bad } = limits(all);
       const top = Math.max(...all.map(({ rate }) => rate));
@@ -181,7 +185,7 @@ function verdict(capture, contender, { good, bad, ratio }) {
     return `no drop at any rate: ${met(bad === undefined)}${cpu}`;
   }
   if (!contender.includes('nDPI') || capture !== 'mix') return '';
-  return `no drop at ${thousands(COMMON_RATE)}: ${met(good !== undefined && good.rate > COMMON_RATE * 0.99)}`;
+  return `no drop at ${thousands(COMMON_RATES.mix)}: ${met(good !== undefined && good.rate > COMMON_RATES.mix * 0.99)}`;
 }
 
 /** @param {string} problem */

@@ -13,6 +13,7 @@ const PRELOAD_FROM = 400_000;
 export const LIVE_CAPTURES = {
   mix: () => capture('live-mix', (path) => writeMix(path, PACKETS)),
   small: () => capture('live-small', (path) => writeSmall(path, PACKETS, 100_000)),
+  few: () => capture('live-few', (path) => writeSmall(path, PACKETS, 1000)),
 };
 
 /**
