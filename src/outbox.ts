@@ -24,24 +24,35 @@ export class Outbox {
 
   /** Whether it is time for `empty`. */
   get wantsEmptying(): boolean {
-    return this.#meter.hasFullBatch || this.#terminations?.isBehind === true;
+    return this.#meter.hasFullBatch || this.#isFull || this.#terminations?.isBehind === true;
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.length > MAX_WAITING;
   }
 
   /** What has ended and settled. */
   *takeReady(): Generator<FlowBatch, void> {
-    for (const batch of this.#meter.takeFinished()) this.#waiting.push(batch);
+    this.#takeFinished();
     while (this.#waiting.length > 0 && this.#terminations?.isSettled(this.#waiting[0]) !== false) {
       const batch = this.#waiting.shift() as FlowBatch;
       this.#terminations?.removeFailed(batch);
       this.#meter.countExported(batch);
       if (batch.count > 0) yield batch;
+      this.#takeFinished();
     }
+  }
+
+  /** What could not leave yet anyway gathers to full batches first: one takes its memory however few flows are in it. */
+  #takeFinished(): void {
+    if (this.#waiting.length > 0 && !this.#meter.hasFullBatch) return;
+    for (const batch of this.#meter.takeFinished()) this.#waiting.push(batch);
   }
 
   /** The same, and waits until what is left is within bounds. */
   async *empty(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
-    while (this.#waiting.length > MAX_WAITING || this.#terminations?.isBehind === true) {
+    while (this.#isFull || this.#terminations?.isBehind === true) {
       await this.#terminations?.oldest;
       yield* this.takeReady();
     }
