@@ -2,7 +2,9 @@
 // the packed package, the examples, also the documentation's), and needs dist/ first.
 import { defineConfig } from 'vitest/config';
 
-const NEEDS_DIST = ['cli', 'docs', 'examples', 'live', 'package', 'worker'].map((folder) => `test/${folder}/**/*.test.ts`);
+const NEEDS_DIST = ['cli', 'docs', 'examples', 'live', 'package', 'worker'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 
 export default defineConfig({
   test: {
