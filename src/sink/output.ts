@@ -66,7 +66,9 @@ export async function openOutput(target: string, options: OutputOptions = {}): P
     if (existing?.isDirectory()) throw new NfstreamError('OUTPUT_FAILED', `${opening(target)}: it is a folder`);
     const isFile = existing === null || existing.isFile();
     if (direct || !isFile) {
-      const handle = await open(target, 'w');
+      // Appending: whoever rotates logs copies the file and empties it, and rows go on at its begin.
+      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
+      const handle = await open(target, isFile ? flags : 'w');
       return new DescriptorOutput(target, handle.fd, { handle, isCutBack: isFile, onFailure });
     }
     return await openBeside(target, existing, onFailure);
@@ -138,8 +140,6 @@ class DescriptorOutput implements Output {
   #written: Promise<void> = Promise.resolve();
   /** What the first of them that failed met. */
   #failure: NfstreamError | undefined;
-  /** Bytes that were written. */
-  #size = 0;
 
   constructor(name: string, descriptor: number, { handle, renaming, isCutBack = false, onFailure }: Ownership) {
     this.name = name;
@@ -190,14 +190,14 @@ class DescriptorOutput implements Output {
         await sleep(BUSY_RETRY_MS);
       }
     }
-    this.#size += bytes.length;
   }
 
   /** A disk can be full in the middle of a row: leaves the whole ones among the first `at` of `bytes`. */
   async #cutBack(bytes: Buffer, at: number): Promise<void> {
     const whole = at === 0 ? 0 : bytes.lastIndexOf(LINE_FEED, at - 1) + 1;
     try {
-      await this.#handle?.truncate(this.#size + whole);
+      const { size } = await (this.#handle as FileHandle).stat();
+      await this.#handle?.truncate(Math.max(0, size - (at - whole)));
     } catch {
       // The part of a line stays.
     }

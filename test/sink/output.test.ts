@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -124,6 +125,16 @@ describe('a direct file', () => {
     killed.unlink();
     expect(readFileSync(at('killed'), 'utf8')).toBe('row\n');
     await killed.abandon();
+  });
+
+  it('goes on at its begin when somebody empties it: logrotate, copytruncate', async () => {
+    const output = await openOutput(at('flows'), { direct: true });
+    await output.append('first\n');
+    await vi.waitUntil(() => statSync(at('flows')).size > 0);
+    truncateSync(at('flows'));
+    await output.append('second\n');
+    await output.close();
+    expect(readFileSync(at('flows'), 'utf8')).toBe('second\n');
   });
 
   it('is refused like others', async () => {
