@@ -105,6 +105,7 @@ export class InterfaceCapture {
       if (problem !== '') throw new NfstreamError('CAPTURE_FAILED', `${this.name}: sharing among meters: ${problem}`);
       if (this.#isReleased) opened.release();
     }
+    if (this.#isFinished) opened.finish();
     if (this.#batch !== undefined) opened.attach(this.#batch);
     return null;
   }

@@ -230,6 +230,15 @@ describe('a stop', () => {
     expect(setting.source.isDraining).toBe(false);
   });
 
+  it('before the interface is open lets nothing in', async () => {
+    const eth0 = new FakeInterface();
+    const setting = sourceOf({ eth0 });
+    setting.source.stop();
+    await setting.source.open();
+    expect(eth0.isFinished).toBe(true);
+    await setting.source.close();
+  });
+
   it('is not held up by a flood', async () => {
     const eth0 = new FakeInterface();
     const setting = sourceOf({ eth0 });
