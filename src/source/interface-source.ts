@@ -70,8 +70,10 @@ export class InterfaceSource implements PacketSource {
   /** When capture was told to stop: what had arrived by then is still read. */
   #stoppedMs = Number.POSITIVE_INFINITY;
   #isOver = false;
-  /** Of one interface; packets of the others that waited at that time go first. */
-  #failure: { error: unknown; atMs: number } | null = null;
+  /** The last packets were given. */
+  #isLast = false;
+  /** Of one interface; what the others had captured by then goes first. */
+  #failure: { error: unknown } | null = null;
 
   constructor(
     names: readonly string[],
@@ -118,16 +120,15 @@ export class InterfaceSource implements PacketSource {
   read(batch: PacketBatch): number {
     batch.count = 0;
     if (this.#isOver) return SOURCE_END;
+    if (this.#isLast) return this.#end();
     if (this.#readsInARow >= READS_IN_A_ROW) return SOURCE_WAIT;
     if (batch !== this.#batch) this.#attach(batch);
     const askedMs = this.#time.now();
     const rows = this.#lanes.length > 0 ? this.#merge(batch) : this.#readOne(batch);
     if (rows === 0) {
-      if (this.#failure !== null) throw this.#over(this.#failure.error);
+      if (this.#failure !== null && this.#lanes.length === 0) return this.#end();
       this.#caughtUpMs = askedMs - this.#handoverMs;
-      if (askedMs < this.#stoppedMs + this.#handoverMs) return SOURCE_WAIT;
-      this.#isOver = true;
-      return SOURCE_END;
+      return askedMs < this.#stoppedMs + this.#handoverMs ? SOURCE_WAIT : this.#end();
     }
     this.#readsInARow++;
     this.#caughtUpMs = Number.NEGATIVE_INFINITY;
@@ -135,8 +136,14 @@ export class InterfaceSource implements PacketSource {
     batch.count = rows;
     for (let row = 0; row < rows; row++) this.bytesRead += batch.capturedLength[row];
     // Where packets go on to arrive, a flood must not hold the end up.
-    if (batch.clockMs[rows - 1] >= this.#stoppedMs + this.#handoverMs) this.#isOver = true;
+    if (batch.clockMs[rows - 1] >= this.#stoppedMs + this.#handoverMs) this.#isLast = true;
     return rows;
+  }
+
+  #end(): number {
+    this.#isOver = true;
+    if (this.#failure !== null) throw this.#failure.error;
+    return SOURCE_END;
   }
 
   #readOne(batch: PacketBatch): number {
@@ -150,11 +157,10 @@ export class InterfaceSource implements PacketSource {
   /** Rows of all interfaces in the order of time, as far as it is known what comes next. */
   #merge(batch: PacketBatch): number {
     for (const lane of this.#lanes) if (lane.isEmpty) this.#packetsRead += this.#try(() => lane.refill());
-    const endMs = this.#failure?.atMs ?? Number.POSITIVE_INFINITY;
     let rows = 0;
     while (rows < batch.capacity) {
       const lane = this.#earliest();
-      if (lane === null || lane.nextMs > endMs) break;
+      if (lane === null) break;
       lane.give(batch, rows++);
       // What waits in its buffer by now may be earlier than what the others have.
       if (lane.isEmpty) break;
@@ -178,13 +184,13 @@ export class InterfaceSource implements PacketSource {
     return earliest;
   }
 
-  /** Rows that `read` gives; 0 where it fails, which is told later. */
+  /** Rows that `read` gives; 0 where it fails: that ends the run, after what the others' buffers hold by now. */
   #try(read: () => number): number {
     try {
       return read();
     } catch (error) {
-      // Rounded up: time stamps have a fraction.
-      this.#failure ??= { error, atMs: Date.now() + 1 };
+      this.#failure ??= { error };
+      this.stop();
       return 0;
     }
   }
