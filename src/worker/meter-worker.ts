@@ -187,7 +187,10 @@ class MeterWorker {
   /** Between two batches of packets. */
   #between(pipeline: Pipeline): boolean {
     this.#count(pipeline, COUNT_MS);
-    return this.#isStopped;
+    if (!this.#isStopped) return false;
+    // The message that says so may be yet to come: what waits in the kernel's buffer is still to be read.
+    this.#interfaces?.stop();
+    return true;
   }
 
   /** Tells the counters; where that was done less than so many ms ago, that much later. */

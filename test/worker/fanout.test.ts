@@ -2,6 +2,7 @@
 // directions on two interfaces) flows must be those that one meter makes of tcpdump's file.
 //
 //   left eth0 ── lan middle wan ── eth0 right      VXLAN between left and right; tagged frames are replayed both ways
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { facts, flowsOf, packetsOf } from '../live/flows.ts';
@@ -143,6 +144,37 @@ describe.skipIf(why !== '')(`meters that share interfaces${why}`, () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: 'INTERFACE_DOWN extra1' });
     expect(packetsOf(rows)).toBe(6);
     expect(rows).toMatchObject([{ export_reason: 2 }]);
+  });
+
+  it('meter what had arrived when they are stopped, also while they are busy', async () => {
+    const plugin = `${network.folder}/slow.mjs`;
+    // 1000 packets take 0.1 s: capture stops in the middle of a batch, with more of them waiting.
+    writeFileSync(
+      plugin,
+      `export const userMetrics = {
+        slow() { for (const until = performance.now() + 0.1; performance.now() < until; ); return 0; },
+      };`,
+    );
+    const options = { source: 'lan', meters: 2, enableNdpi: false, bpfFilter: 'udp port 9', plugins: [plugin] };
+    const code = `
+      const streamer = new Streamer(${JSON.stringify(options)});
+      let packets = 0;
+      for await (const flow of streamer) packets += flow.src_to_dst_pkts;
+      console.log(JSON.stringify({ packets, stats: streamer.stats }));
+    `;
+    const meter = script(middle, code);
+    await meter.listens(2);
+    const flood = `
+      const udp = require('node:dgram').createSocket('udp4');
+      let left = 10000;
+      const next = () => (left-- > 0 ? udp.send('x', 9, '192.0.2.1', next) : udp.close());
+      next();
+    `;
+    await left.must(process.execPath, '-e', flood);
+    const { rows } = await meter.stop();
+    expect(rows).toMatchObject([
+      { packets: 10_000, stats: { packets_read: 10_000, capture: { packets_received: 10_000 } } },
+    ]);
   });
 
   it('do not keep a process that only opened the interface', async () => {
