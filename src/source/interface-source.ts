@@ -112,8 +112,11 @@ export class InterfaceSource implements PacketSource {
   }
 
   get capture(): CaptureCounters {
-    const counters = { received: 0, droppedByKernel: 0, droppedByInterface: 0, queueHighWater: this.#queueHighWater };
+    const counters = { received: 0, droppedByKernel: 0, droppedByInterface: 0, queueHighWater: 0 };
     for (const capture of this.#captures) capture.addCounters(counters);
+    const { received, droppedByKernel } = counters;
+    this.#queueHighWater = Math.max(this.#queueHighWater, received - droppedByKernel - this.#packetsRead);
+    counters.queueHighWater = this.#queueHighWater;
     return counters;
   }
 
@@ -282,8 +285,7 @@ export class InterfaceSource implements PacketSource {
     const now = this.#time.now();
     if (now - this.#sampledMs < SAMPLE_MS) return;
     this.#sampledMs = now;
-    const { received, droppedByKernel } = this.capture;
-    this.#queueHighWater = Math.max(this.#queueHighWater, received - droppedByKernel - this.#packetsRead);
+    void this.capture;
   }
 }
 

@@ -421,6 +421,15 @@ describe('opening', () => {
 });
 
 describe('the counters', () => {
+  it('know what waits although nobody reads', async () => {
+    const eth0 = new FakeInterface();
+    const { source } = sourceOf({ eth0 });
+    await source.open();
+    eth0.arrive(...Array.from({ length: 700 }, () => packet('x')));
+    expect(source.capture.queueHighWater).toBe(700);
+    await source.close();
+  });
+
   it('know how many packets waited in the kernel at most', async () => {
     const eth0 = new FakeInterface();
     const setting = sourceOf({ eth0 });
