@@ -2,7 +2,7 @@
 // `clock` or an `end` stands for all rows handed over before it.
 //
 //   main ──► open, run, go, rows, clock, end, taken, stop ──► meter
-//   main ◄── opened, rows (emptied), flows, done          ◄── meter
+//   main ◄── opened, rows (emptied), flows, warning, done ◄── meter
 import type { ResolvedOptions } from '../options.ts';
 import type { Fanout } from '../source/interface-capture.ts';
 import type { HandedFlows } from './handed-flows.ts';
@@ -35,6 +35,13 @@ export interface MeterSetup {
   readonly counters: SharedArrayBuffer;
 }
 
+/** A warning of `process.emitWarning`. */
+export interface WarningText {
+  readonly name: string;
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
 export type ToMeter =
   | { readonly type: 'open' }
   | { readonly type: 'run' }
@@ -54,4 +61,5 @@ export type FromMeter =
   | { readonly type: 'opened' }
   | { readonly type: 'rows'; readonly buffer: ArrayBuffer }
   | { readonly type: 'flows'; readonly flows: HandedFlows }
+  | { readonly type: 'warning'; readonly warning: WarningText }
   | { readonly type: 'done'; readonly error: ErrorText | undefined };

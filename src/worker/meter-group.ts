@@ -18,7 +18,7 @@ import type { Fanout } from '../source/interface-capture.ts';
 import type { PacketSource } from '../source/source.ts';
 import { captureStatsOf, emptyStats, type StreamerStats } from '../stats.ts';
 import { canFanOut } from './can-fan-out.ts';
-import { DISCARD, STOP } from './messages.ts';
+import { DISCARD, STOP, type WarningText } from './messages.ts';
 import { MeterThread } from './meter-thread.ts';
 import { RowReader } from './row-reader.ts';
 
@@ -35,6 +35,8 @@ export class MeterGroup implements Metering {
   #isOver = false;
   /** What the first meter that failed met. */
   #failure: { readonly error: unknown } | undefined;
+  /** Codes of the warnings so far. */
+  readonly #warnings = new Set<string>();
   /** Lets `#take` look again. */
   #changed: () => void = () => {};
 
@@ -163,7 +165,11 @@ export class MeterGroup implements Metering {
     this.#threads = Array.from({ length: meters }, (_, index) => {
       const share = Math.max(1, Math.floor(capacity / meters) + (index < capacity % meters ? 1 : 0));
       const setup = { options: optionsFor(options, share), index, meters, fanout, hasFrames, hasClock };
-      const thread: MeterThread = new MeterThread(setup, () => this.#onChange(thread));
+      const thread: MeterThread = new MeterThread(
+        setup,
+        () => this.#onChange(thread),
+        (warning) => this.#warn(warning),
+      );
       return thread;
     });
     this.#reader =
@@ -174,6 +180,15 @@ export class MeterGroup implements Metering {
             byAddresses: enableNdpi,
             maxPackets: packets,
           });
+  }
+
+  /** What every meter finds is told once. */
+  #warn({ name, message, code }: WarningText): void {
+    if (code !== undefined) {
+      if (this.#warnings.has(code)) return;
+      this.#warnings.add(code);
+    }
+    process.emitWarning(message, { type: name, ...(code === undefined ? {} : { code }) });
   }
 
   #onChange({ failure }: MeterThread): void {

@@ -5,7 +5,7 @@ import type { ResolvedOptions } from '../options.ts';
 import type { Fanout } from '../source/interface-capture.ts';
 import type { StreamerStats } from '../stats.ts';
 import { type HandedFlows, ReceivedBatch } from './handed-flows.ts';
-import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter } from './messages.ts';
+import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type WarningText } from './messages.ts';
 import { Parcel } from './parcel.ts';
 import { errorOf } from './remote-error.ts';
 import { COUNTER_BYTES, SharedCounters } from './shared-counters.ts';
@@ -31,6 +31,7 @@ export class MeterThread {
   readonly #control = new Int32Array(new SharedArrayBuffer(4));
   readonly #counters: SharedCounters;
   readonly #changed: () => void;
+  readonly #warned: (warning: WarningText) => void;
   readonly #flows: HandedFlows[] = [];
   #taken = 0;
   readonly #spare: ArrayBuffer[] = [];
@@ -45,10 +46,11 @@ export class MeterThread {
   readonly ended: Promise<void>;
   #setOpened: () => void = () => {};
 
-  /** `changed` is called when there are flows to take, and when the meter is done. */
-  constructor(setup: ThreadSetup, changed: () => void) {
+  /** `changed` is called when there are flows to take, and when the meter is done; `warned` when it warns. */
+  constructor(setup: ThreadSetup, changed: () => void, warned: (warning: WarningText) => void) {
     this.#setup = setup;
     this.#changed = changed;
+    this.#warned = warned;
     const counters = new SharedArrayBuffer(COUNTER_BYTES);
     this.#counters = new SharedCounters(counters);
     this.opened = new Promise((resolve) => {
@@ -153,6 +155,9 @@ export class MeterThread {
       case 'flows':
         this.#flows.push(message.flows);
         this.#changed();
+        break;
+      case 'warning':
+        this.#warned(message.warning);
         break;
       case 'done':
         if (message.error !== undefined) this.failure ??= { error: errorOf(message.error) };

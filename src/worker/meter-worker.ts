@@ -71,6 +71,11 @@ class MeterWorker {
             hold: (promise) => this.#hold(promise),
           });
     port.on('message', (message: ToMeter) => this.#receive(message));
+    // They are the run's, not this thread's: whoever listens for warnings does so in the main one.
+    process.removeAllListeners('warning');
+    process.on('warning', ({ name, message, code }: NodeJS.ErrnoException) =>
+      this.#send({ type: 'warning', warning: { name, message, code } }),
+    );
     if (setup.options.plugins.length > 0) process.on('uncaughtException', (cause) => this.#fail(cause));
   }
 

@@ -151,6 +151,23 @@ describe('plugins', () => {
     expect(stdout).toMatch(/^METER_FAILED meter \d of 2 ran out of memory/);
   }, 60_000);
 
+  it('warn once, in the process of whoever runs them', async () => {
+    const warns = plugin(`
+      export const userMetrics = { x: () => 0 };
+      process.emitWarning('all is well', { type: 'NfstreamWarning', code: 'PLUGIN_WELL' });
+    `);
+    const warnings: string[] = [];
+    const listener = ({ name, message, code }: NodeJS.ErrnoException) => warnings.push(`${name} ${code} ${message}`);
+    process.on('warning', listener);
+    try {
+      await outcomeOf({ source: fixture('demo.pcapng'), enableNdpi: false, meters: 3, plugins: [warns] });
+      await new Promise(setImmediate);
+    } finally {
+      process.off('warning', listener);
+    }
+    expect(warnings).toEqual(['NfstreamWarning PLUGIN_WELL all is well']);
+  });
+
   it('print through the console of whoever runs them', async () => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     try {
