@@ -105,12 +105,14 @@ class Run {
 
   /** Returns what to wait for before the next batch, if anything. */
   meterBatch(): Promise<void> | undefined {
-    const { batch, packets, meter, labeller, packetsRead, maxPackets } = this.#pipeline;
+    const { source, batch, packets, meter, labeller, packetsRead, maxPackets } = this.#pipeline;
     batch.count = Math.min(batch.count, maxPackets - packetsRead);
     this.#pipeline.packetsRead += batch.count;
     try {
       packets.apply(batch);
       meter.meter(batch);
+      // Time also passes with packets that are not metered; they may be all that comes.
+      if (source.clock !== null && batch.count > 0) meter.advance(batch.clockMs[batch.count - 1]);
     } catch (error) {
       meter.packetsSkipped[SKIP_ABANDONED] += this.#pipeline.packetsRead - meter.packetsProcessed;
       this.#fail(error);

@@ -102,9 +102,9 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
 
   /** What was read, metered, skipped and exported so far. During the run and after it; see docs/counters.md. */
   get stats(): StreamerStats {
-    if (!this.#isIterated || this.#metering === undefined) return emptyStats();
+    if (this.#metering === undefined) return emptyStats();
     const until = this.#endedAt === 0 ? performance.now() : this.#endedAt;
-    return this.#metering.stats((until - this.#startedAt) / 1000);
+    return this.#metering.stats(this.#startedAt === 0 ? 0 : (until - this.#startedAt) / 1000);
   }
 
   /** Stored bytes of the source consumed so far and in all (null when unknown), for a progress display. */

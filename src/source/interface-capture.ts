@@ -2,7 +2,13 @@
 // says into an NfstreamError that says what to do.
 import { realpathSync } from 'node:fs';
 import { NfstreamError } from '../errors.ts';
-import { type CaptureAddon, type CaptureFailure, type CaptureHandle, loadCapture } from '../native/capture.ts';
+import {
+  type CaptureAddon,
+  type CaptureFailure,
+  type CaptureHandle,
+  type CaptureSettings,
+  loadCapture,
+} from '../native/capture.ts';
 import type { CaptureCounters, PacketBatch } from './source.ts';
 
 export interface Fanout {
@@ -12,14 +18,7 @@ export interface Fanout {
   readonly program: Uint32Array;
 }
 
-export interface InterfaceOptions {
-  readonly snaplen: number;
-  readonly promiscuous: boolean;
-  readonly bufferSize: number;
-  readonly batchTimeoutMs: number;
-  readonly immediate: boolean;
-  /** libpcap filter, run in the kernel; '' for none. */
-  readonly filter: string;
+export interface InterfaceOptions extends Omit<CaptureSettings, 'isHeld'> {
   /** Wait for an interface that is gone. */
   readonly reconnect: boolean;
   /** Share the packets with other captures of the same interface; these are opened on hold. */

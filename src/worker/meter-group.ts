@@ -33,6 +33,8 @@ export class MeterGroup implements Metering {
   #opening: Promise<void> | undefined;
   #isIterated = false;
   #isOver = false;
+  /** Whether all meters are gone: their counters are the last. */
+  #hasEnded = false;
   /** What the first meter that failed met. */
   #failure: { readonly error: unknown } | undefined;
   /** Codes of the warnings so far. */
@@ -151,6 +153,7 @@ export class MeterGroup implements Metering {
     this.#source.stop();
     for (const thread of this.#threads) thread.stop(DISCARD);
     await Promise.all(this.#threads.map(({ ended }) => ended));
+    this.#hasEnded = true;
   }
 
   /** Starts the threads, which then wait for leave to run. */
@@ -207,8 +210,8 @@ export class MeterGroup implements Metering {
       reader.addTo(stats);
       stats.bytes_read = this.#source.bytesRead;
       stats.capture = captureStatsOf(this.#source);
-      // While the run lasts they are on the way: not yet read, as far as the ledger goes.
-      if (this.#isOver) {
+      // Until then they are on the way: not yet read, as far as the ledger goes.
+      if (this.#hasEnded) {
         stats.packets_skipped.abandoned += reader.packetsRead - stats.packets_read;
         stats.packets_read = reader.packetsRead;
       }

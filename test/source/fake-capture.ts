@@ -7,6 +7,10 @@ import type {
   CaptureTarget,
 } from '../../src/native/capture.ts';
 import type { LoadedAddon } from '../../src/native/load.ts';
+import type { InterfaceOptions } from '../../src/source/interface-capture.ts';
+import { InterfaceSource } from '../../src/source/interface-source.ts';
+import { LiveClock } from '../../src/source/live-clock.ts';
+import { PacketBatch } from '../../src/source/source.ts';
 
 export interface FakePacket {
   timeMs: number;
@@ -105,4 +109,47 @@ export function fakeCapture(interfaces: Record<string, FakeInterface>): () => Lo
     },
   } as Partial<CaptureAddon> as CaptureAddon;
   return () => ({ ok: true, addon, path: '' });
+}
+
+export const OPTIONS: InterfaceOptions = {
+  snaplen: 2000,
+  promiscuous: true,
+  bufferSize: 1 << 20,
+  batchTimeoutMs: 50,
+  immediate: false,
+  filter: '',
+  reconnect: false,
+};
+
+export const packet = (text: string, timeMs = Date.now()): FakePacket => ({ timeMs, bytes: Buffer.from(text) });
+
+export interface Setting {
+  source: InterfaceSource;
+  batch: PacketBatch;
+}
+
+export function sourceOf(
+  interfaces: Record<string, FakeInterface>,
+  options: Partial<InterfaceOptions> = {},
+  rows = 256,
+): Setting {
+  const names = Object.keys(interfaces);
+  const source = new InterfaceSource(names, { ...OPTIONS, ...options }, new LiveClock(), fakeCapture(interfaces));
+  return { source, batch: new PacketBatch(rows) };
+}
+
+/** The frames of a batch as text. */
+export function texts({ count, bytes, frameAt, capturedLength }: PacketBatch): string[] {
+  return Array.from({ length: count }, (_, row) =>
+    Buffer.from(bytes.subarray(frameAt[row], frameAt[row] + capturedLength[row])).toString(),
+  );
+}
+
+/** Reads until nothing waits, the run ends or `read` throws. */
+export function readAll({ source, batch }: Setting, seen: string[] = []): { seen: string[]; end: number } {
+  for (;;) {
+    const rows = source.read(batch);
+    if (rows <= 0) return { seen, end: rows };
+    seen.push(...texts(batch));
+  }
 }
