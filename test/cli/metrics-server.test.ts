@@ -56,6 +56,20 @@ describe('the server', () => {
     idle.destroy();
   });
 
+  it('is there again soon after clients that never finish their request took all connections', async () => {
+    server = await startMetricsServer({ port: 0, address: '127.0.0.1' }, texts);
+    const { url } = server;
+    const clients = Array.from({ length: 70 }, () => {
+      const client = connect(Number(new URL(url).port), '127.0.0.1', () => client.write('GET /met'));
+      return client.on('error', () => {});
+    });
+    await expect.poll(() => clients.some(({ destroyed }) => destroyed)).toBe(true);
+    await expect(fetch(url)).rejects.toThrow();
+    const answers = async () => (await fetch(url).catch(() => null))?.status;
+    await expect.poll(answers, { timeout: 10_000, interval: 200 }).toBe(200);
+    for (const client of clients) client.destroy();
+  }, 15_000);
+
   it('says why it can not listen', async () => {
     const other: Server = createServer();
     await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));
