@@ -118,6 +118,29 @@ describe('several meters', () => {
     expect(after).toBeLessThanOrEqual(before);
   });
 
+  it('count up only, also while they end when nobody takes flows any more', async () => {
+    const source = join(folder, 'ending.pcap');
+    writeFileSync(source, manyFlows(200_000));
+    const streamer = new Streamer({ source, meters: 4, capacity: 1000, onCapacity: 'export', enableNdpi: false });
+    const seen: number[][] = [];
+    const look = () => {
+      const { packets_read, packets_metered, packets_skipped } = streamer.stats;
+      seen.push([packets_read, packets_metered, packets_skipped.abandoned]);
+    };
+    const looking = setInterval(look);
+    try {
+      for await (const _ of streamer) break;
+    } finally {
+      clearInterval(looking);
+      look();
+    }
+    for (const column of [0, 1, 2]) {
+      const counts = seen.map((counters) => counters[column] as number);
+      expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+    }
+    expect(ledger(streamer.stats).dealtWith).toBe(streamer.stats.packets_read);
+  });
+
   it('wait for whoever takes flows, and hold little meanwhile', async () => {
     const source = join(folder, 'many.pcap');
     writeFileSync(source, manyFlows(200_000));
