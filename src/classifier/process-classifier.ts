@@ -231,6 +231,8 @@ export class ProcessClassifier extends NFStreamClassifier {
     else if (isListener || found.state === NO_SOCKET) inquiry.lastStage = 0;
     // What is known of a flow whose socket is gone stands.
     if (inquiry.isFound && !isOwn) return;
+    // Another socket after the flow's own has closed has only taken over its port.
+    if (inquiry.isFound && found.inode !== inquiry.own && this.#holders.find(inquiry.own, nowMs) === undefined) return;
     if (isListener) inquiry.listener = found.inode;
     if (isOwn) inquiry.own = found.inode;
     if (this.#write(inquiry, nowMs) && inquiry.isFound) return;

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 import { Readable } from 'node:stream';
@@ -206,6 +208,23 @@ describe.skipIf(reason !== '')(`ProcessClassifier${reason === '' ? '' : ` (skipp
       await sleep(800);
     };
     expect(await metricsOf(capture(packet), 1, closing)).toEqual([self]);
+  });
+
+  it('stays with what it found when another process takes the port', async () => {
+    const socket = dgram.createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const { port } = socket.address();
+    const taking = async (watcher: Watcher) => {
+      await watcher.known(1);
+      socket.close();
+      const code = `require('dgram').createSocket('udp4').bind(${port}, '127.0.0.1', () => console.log('bound'))`;
+      const other = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+      closers.push(() => other.kill());
+      await once(other.stdout, 'data');
+      // Beyond the look that confirms, which here is some 0.4 s later.
+      await sleep(1000);
+    };
+    expect(await metricsOf(capture(udpOf('127.0.0.1', port, '203.0.113.1', 40000)), 1, taking)).toEqual([self]);
   });
 
   it('looks at each flow once while the process is found, whatever comes after its first packet', async () => {
