@@ -206,7 +206,7 @@ export class InterfaceCapture {
     const details = { file: name };
     switch (kind) {
       case 'not_found':
-        return new NfstreamError('SOURCE_NOT_FOUND', `${name}: no such file or interface`, details);
+        return new NfstreamError('SOURCE_NOT_FOUND', `${name}: no such interface`, details);
       case 'denied':
         return new NfstreamError('CAPTURE_DENIED', `${name}: ${deniedText()}`, details);
       case 'down':

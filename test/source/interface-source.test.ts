@@ -212,7 +212,7 @@ describe('opening', () => {
 
   it.each([
     ['denied', 'CAPTURE_DENIED', `sudo setcap cap_net_raw=eip ${program}`],
-    ['not_found', 'SOURCE_NOT_FOUND', 'no such file or interface'],
+    ['not_found', 'SOURCE_NOT_FOUND', 'no such interface'],
     ['down', 'INTERFACE_DOWN', 'words of libpcap'],
     ['filter', 'INVALID_FILTER', 'for eth0 for bpfFilter and received "tcp prot": words of libpcap'],
     ['failed', 'CAPTURE_FAILED', 'words of libpcap'],
