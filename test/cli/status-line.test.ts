@@ -24,21 +24,23 @@ function liveStats(dropped = 0): StreamerStats {
       packets_received: 1e6,
       packets_dropped_by_kernel: dropped,
       packets_dropped_by_interface: 0,
-      queue_high_water: 0,
+      queue_high_water: 5678,
     },
     seconds: 3723.9,
   };
 }
 
-const wide = describeTerminal(true, 120, { TERM: 'dumb' });
+const wide = describeTerminal(true, 140, { TERM: 'dumb' });
 
 describe('the status line', () => {
   it('says how long, how fast, how full, what was exported and what was lost', () => {
     expect(statusLine(samples, liveStats(), wide)).toBe(
-      '1:02:03  12.3 k packets/s  100 Mbit/s  131,072 flows (25 %)  1.23M exported  0 dropped',
+      '1:02:03  12.3 k packets/s  100 Mbit/s  1.00M received  131,072 flows (25 %)  1.23M exported  queue peak 5.68k  0 dropped',
     );
     const evicted = { ...liveStats(1234), flows_evicted: 7 };
-    expect(statusLine(samples, evicted, wide)).toMatch(/ {2}1\.23M exported {2}7 evicted {2}1\.23k dropped$/);
+    expect(statusLine(samples, evicted, wide)).toMatch(
+      / {2}1\.23M exported {2}7 evicted {2}queue peak 5\.68k {2}1\.23k dropped$/,
+    );
   });
 
   it('shows losses in red, and only then', () => {
@@ -56,7 +58,7 @@ describe('the status line', () => {
 
   it('begins with nothing', () => {
     expect(statusLine(samples.slice(0, 1), emptyStats(), wide)).toBe(
-      '0:00  0 packets/s  0 bit/s  0 flows  0 exported  0 dropped',
+      '0:00  0 packets/s  0 bit/s  0 received  0 flows  0 exported  queue peak 0  0 dropped',
     );
   });
 });
