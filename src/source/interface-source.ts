@@ -137,7 +137,9 @@ export class InterfaceSource implements PacketSource {
     this.#caughtUpMs = Number.NEGATIVE_INFINITY;
     this.#time.read(batch.timeMs, batch.clockMs, rows);
     batch.count = rows;
-    for (let row = 0; row < rows; row++) this.bytesRead += batch.capturedLength[row];
+    let bytes = 0;
+    for (let row = 0; row < rows; row++) bytes += batch.capturedLength[row];
+    this.bytesRead += bytes;
     // Where packets go on to arrive, a flood must not hold the end up.
     if (batch.clockMs[rows - 1] >= this.#stoppedMs + this.#handoverMs) this.#isLast = true;
     return rows;
