@@ -34,6 +34,8 @@ export interface CaptureStats {
   packets_dropped_by_interface: number;
   /** Most packets seen waiting in the kernel's buffer. */
   queue_high_water: number;
+  /** Interfaces that are gone now, and waited for (`reconnect`). */
+  interfaces_down: number;
 }
 
 const [, ...REASONS] = SKIP_REASONS;
@@ -80,5 +82,6 @@ export function captureStatsOf({ capture }: PacketSource): CaptureStats | null {
     packets_dropped_by_kernel: capture.droppedByKernel,
     packets_dropped_by_interface: capture.droppedByInterface,
     queue_high_water: capture.queueHighWater,
+    interfaces_down: capture.interfacesDown,
   };
 }

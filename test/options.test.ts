@@ -98,7 +98,7 @@ describe('options', () => {
     [{ userMetrics: { ['__proto__']: () => 0 } }, 'userMetrics'],
     [{ debug: 1 }, 'debug'],
     [{ source: { interface: '' } }, 'source'],
-    [{ source: [{ interface: 'lo' }, 'x.pcap'] }, '"lo" and captures'],
+    [{ source: [{ interface: 'lo' }, 'x.pcap'] }, 'the interface "lo" and "x.pcap", which is none'],
     [{ source: [{ interface: 'lo' }, { interface: 'lo' }] }, '"lo" twice'],
     [{ promiscuous: 1 }, 'promiscuous'],
     [{ bufferSize: 1000 }, 'Expected an integer from 65536 to 2147483647 for bufferSize but received 1000'],

@@ -105,9 +105,9 @@ export function formatDoctor(report: DoctorReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-function summary({ ok, addons }: DoctorReport): string {
+function summary({ ok, addons, capture_rights }: DoctorReport): string {
   const missing = addons.filter((addon) => !addon.ok).map(({ name, purpose }) => `${purpose} (${name})`);
-  if (ok) return 'All works.';
+  if (ok) return capture_rights.ok ? 'All works.' : 'All works but live capture, for which rights are missing.';
   if (missing.length === 0) return 'Some compressed captures can not be read.';
   return `Capture files are metered all the same, but without ${missing.join(' and without ')}.`;
 }

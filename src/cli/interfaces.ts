@@ -57,7 +57,7 @@ export function interfacesTable(list: readonly InterfaceInfo[], terminal: Termin
   }
   const widths = HEADING.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   const taken = widths[0] + widths[1] + widths[2] + 3 * GAP;
-  widths[3] = Math.max(LEAST_DESCRIPTION, Math.min(widths[3], terminal.columns - taken));
+  if (terminal.isTerminal) widths[3] = Math.max(LEAST_DESCRIPTION, Math.min(widths[3], terminal.columns - taken));
   const line = (cells: readonly string[]) => {
     const padded = cells.map((cell, i) => toWidth(cell, widths[i], terminal));
     return padded.join(' '.repeat(GAP)).trimEnd();

@@ -100,6 +100,12 @@ export const FAMILIES: readonly Family[] = [
     read: ofCapture('queue_high_water'),
   },
   {
+    name: 'nfstream_capture_interfaces_down',
+    help: 'Interfaces that are gone and waited for.',
+    isLive: true,
+    read: ofCapture('interfaces_down'),
+  },
+  {
     name: 'nfstream_run_seconds',
     help: 'Seconds since the run began.',
     read: (stats) => stats.seconds,

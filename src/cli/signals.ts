@@ -1,8 +1,8 @@
-// SIGINT and SIGTERM: the first one ends the run in good order, the second one ends the process at once, by the signal's
+// SIGINT, SIGTERM and SIGHUP (the terminal is gone): the first one ends the run in good order, the second one ends the process at once, by the signal's
 // own action, so that a shell sees what happened.
 
 /** Exit codes: 128 and the signal's number, as shells have it. */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 type Signal = keyof typeof EXIT_CODES;
 
 export class SignalWatch {

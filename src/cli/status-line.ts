@@ -42,14 +42,18 @@ function figuresOf(samples: readonly Sample[], stats: StreamerStats): Figure[] {
   const exported = Object.values(stats.flows_exported).reduce((sum, count) => sum + count, 0);
   const { packets_received: received = 0, packets_dropped_by_kernel: dropped = 0 } = stats.capture ?? {};
   const { packets_dropped_by_interface: missed = 0, queue_high_water: queued = 0 } = stats.capture ?? {};
+  const down = stats.capture?.interfaces_down ?? 0;
+  const live = `${formatCount(stats.flows_live)} ${stats.flows_live === 1 ? 'flow' : 'flows'}${fill}`;
   const figures: Figure[] = [
     { text: formatClock(Math.floor(stats.seconds)), rank: 5 },
     { text: `${packets} packets/s`, style: 'cyan', rank: 0 },
     { text: bits, rank: 4 },
     { text: `${short(received)} received`, rank: 7 },
-    { text: `${formatCount(stats.flows_live)} flows${fill}`, rank: 2 },
+    { text: live, rank: 2 },
     { text: `${short(exported)} exported`, rank: 3 },
   ];
+  if (down > 0)
+    figures.unshift({ text: `${down} ${down === 1 ? 'interface' : 'interfaces'} down`, style: 'red', rank: -1 });
   if (stats.flows_evicted > 0) figures.push({ text: `${short(stats.flows_evicted)} evicted`, style: 'red', rank: 1.5 });
   if (missed > 0) figures.push({ text: `${short(missed)} missed by interface`, style: 'red', rank: 6 });
   figures.push({ text: `queue peak ${short(queued)}`, rank: 8 });

@@ -20,7 +20,9 @@ const USUAL_NAME = 15;
 
 /** All lines, with a line end after each. */
 export function summaryTable(title: string, summary: Summary, stats: StreamerStats, terminal: Terminal): string {
-  const lines: string[] = ['', ...heading(title, summary, terminal)];
+  // A live run lasts as long as it was watched, whenever its packets came.
+  const seconds = stats.capture === null ? (summary.lastMs - summary.firstMs) / 1000 : stats.seconds;
+  const lines: string[] = ['', ...heading(title, summary, seconds, terminal)];
   if (summary.flows > 0) {
     const label = summary.hasApplications ? 'Applications' : 'Protocols and ports';
     const applications = tableOf(label, ['flows', 'packets', 'bytes'], summary.applications, summary.bytes);
@@ -37,12 +39,11 @@ export function summaryTable(title: string, summary: Summary, stats: StreamerSta
   return `${lines.map((line) => (line === '' ? '\n' : `${' '.repeat(INDENT)}${line.trimEnd()}\n`)).join('')}\n`;
 }
 
-function heading(title: string, summary: Summary, terminal: Terminal): string[] {
-  const { flows, packets, bytes, firstMs, lastMs } = summary;
+function heading(title: string, summary: Summary, seconds: number, terminal: Terminal): string[] {
+  const { flows, packets, bytes, firstMs } = summary;
   const name = printable(title);
   const head: Piece[] = [{ text: styled(terminal, 'bold', name), width: name.length }];
   if (flows === 0) return [head[0].text, '', 'no flows'];
-  const seconds = (lastMs - firstMs) / 1000;
   const begin = formatTime(firstMs);
   const when = `${begin} UTC`;
   if (begin !== '') head.push({ text: styled(terminal, 'dim', when), width: when.length });

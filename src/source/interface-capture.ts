@@ -43,6 +43,8 @@ export class InterfaceCapture {
   #batch: PacketBatch | undefined;
   #isWaiting = false;
   #isReleased: boolean;
+  /** Gone, and waited for. */
+  #isLost = false;
   #isFinished = false;
   #isClosed = false;
   #linkType = 0;
@@ -78,8 +80,10 @@ export class InterfaceCapture {
     }
     this.#addon = loaded.addon;
     const failure = this.#tryOpening();
-    if (failure === null || (failure.kind === 'down' && this.#options.reconnect)) return;
-    throw this.#error(failure);
+    if (failure === null) return;
+    if (failure.kind !== 'down') throw this.#error(failure);
+    if (this.#options.reconnect) this.#lose(failure);
+    else throw this.#error({ kind: 'down', message: `${failure.message}${bringUpHint(this.name)}` });
   }
 
   #tryOpening(): CaptureFailure | null {
@@ -152,13 +156,22 @@ export class InterfaceCapture {
   #gone(failure: CaptureFailure): void {
     this.#closeHandle();
     if (!this.#options.reconnect || failure.kind !== 'down') throw this.#error(failure);
+    if (!this.#isFinished) this.#lose(failure);
+  }
+
+  #lose({ message }: CaptureFailure): void {
+    this.#isLost = true;
+    warn('NFSTREAM_INTERFACE_DOWN', `${this.name}: ${message}; waiting for it`);
   }
 
   /** Opens an interface that was gone, if it is there again. @throws NfstreamError CAPTURE_*, INVALID_FILTER. */
   lookAgain(): void {
     if (this.#handle !== null || this.#isClosed || this.#isFinished || !this.#isTimeToLook()) return;
     const failure = this.#tryOpening();
-    if (failure !== null && failure.kind !== 'down' && failure.kind !== 'not_found') throw this.#error(failure);
+    if (failure === null) {
+      this.#isLost = false;
+      warn('NFSTREAM_INTERFACE_UP', `${this.name}: it is back`);
+    } else if (failure.kind !== 'down' && failure.kind !== 'not_found') throw this.#error(failure);
   }
 
   /** Has `ready` called when packets come. Returns the ms after which to look again in any case. */
@@ -185,6 +198,7 @@ export class InterfaceCapture {
     sum.received += this.#closed[0] + this.#counters[0];
     sum.droppedByKernel += this.#closed[1] + this.#counters[1];
     sum.droppedByInterface += this.#closed[2] + this.#counters[2];
+    if (this.#isLost) sum.interfacesDown++;
   }
 
   close(): void {
@@ -221,6 +235,14 @@ export class InterfaceCapture {
         return new NfstreamError('CAPTURE_FAILED', `${name}: ${message}`, details);
     }
   }
+}
+
+function warn(code: string, message: string): void {
+  process.emitWarning(message, { type: 'NfstreamWarning', code });
+}
+
+function bringUpHint(name: string): string {
+  return process.platform === 'linux' ? `; to bring it up: sudo ip link set ${name} up` : '';
 }
 
 function quoted(filter: string): string {

@@ -112,7 +112,13 @@ export class InterfaceSource implements PacketSource {
   }
 
   get capture(): CaptureCounters {
-    const counters = { received: 0, droppedByKernel: 0, droppedByInterface: 0, queueHighWater: 0 };
+    const counters: CaptureCounters = {
+      received: 0,
+      droppedByKernel: 0,
+      droppedByInterface: 0,
+      queueHighWater: 0,
+      interfacesDown: 0,
+    };
     for (const capture of this.#captures) capture.addCounters(counters);
     const { received, droppedByKernel } = counters;
     this.#queueHighWater = Math.max(this.#queueHighWater, received - droppedByKernel - this.#packetsRead);

@@ -69,11 +69,18 @@ export function interfacesOf(inputs: readonly SingleSource[]): readonly string[]
   const capture = names.indexOf(null);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (capture < 0 && twice === undefined) return names as string[];
-  const wrong = twice !== undefined ? `"${twice}" twice` : `"${names.find((name) => name !== null)}" and captures`;
+  const wrong =
+    twice !== undefined
+      ? `"${twice}" twice`
+      : `the interface "${names.find((name) => name !== null)}" and ${namedInput(inputs[capture])}, which is none`;
   throw new NfstreamError(
     'INVALID_OPTION',
     `Expected either captures or different interfaces for source but received ${wrong}`,
   );
+}
+
+function namedInput(input: SingleSource): string {
+  return typeof input === 'string' ? JSON.stringify(input) : 'a capture';
 }
 
 /** Whether a name that is no file's is an interface's; libpcap knows, else the system's list of interfaces that are up. */

@@ -66,6 +66,8 @@ export interface CaptureCounters {
   droppedByInterface: number;
   /** Most packets seen waiting in the kernel's buffer. */
   queueHighWater: number;
+  /** Interfaces that are gone and waited for, now. */
+  interfacesDown: number;
 }
 
 export interface PacketSource {

@@ -17,6 +17,7 @@ const CAPTURE_NAMES = [
   'packets_dropped_by_kernel',
   'packets_dropped_by_interface',
   'queue_high_water',
+  'interfaces_down',
 ] as const;
 /** The last one says whether there is a capture. */
 const COUNT = SINGLES.length + SKIP_NAMES.length + EXPORT_NAMES.length + CAPTURE_NAMES.length + 1;
@@ -60,8 +61,13 @@ export class SharedCounters {
       packets_dropped_by_kernel: 0,
       packets_dropped_by_interface: 0,
       queue_high_water: 0,
+      interfaces_down: 0,
     };
-    for (const name of CAPTURE_NAMES) sum.capture[name] += values[at++];
+    const { capture } = sum;
+    const before = capture.interfaces_down;
+    for (const name of CAPTURE_NAMES) capture[name] += values[at++];
+    // All meters have the same interfaces.
+    capture.interfaces_down = Math.max(before, capture.interfaces_down - before);
   }
 
   #read(): Float64Array {

@@ -12,6 +12,7 @@ function distinctStats(): StreamerStats {
     packets_dropped_by_kernel: 0,
     packets_dropped_by_interface: 0,
     queue_high_water: 0,
+    interfaces_down: 0,
   };
   let next = 1000;
   const fill = (table: Record<string, unknown>) => {

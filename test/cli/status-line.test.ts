@@ -25,6 +25,7 @@ function liveStats(dropped = 0): StreamerStats {
       packets_dropped_by_kernel: dropped,
       packets_dropped_by_interface: 0,
       queue_high_water: 5678,
+      interfaces_down: 0,
     },
     seconds: 3723.9,
   };
@@ -54,6 +55,14 @@ describe('the status line', () => {
       expect(statusLine(samples, liveStats(5), { ...wide, columns }).length).toBeLessThan(columns);
     }
     expect(statusLine(samples, liveStats(5), { ...wide, columns: 40 })).toBe('12.3 k packets/s  5 dropped');
+  });
+
+  it('tells first of interfaces that are gone', () => {
+    const stats = liveStats();
+    const capture = stats.capture === null ? null : { ...stats.capture, interfaces_down: 1 };
+    expect(statusLine(samples, { ...stats, capture, flows_live: 1 }, wide)).toMatch(
+      /^1 interface down {2}1:02:03 .* {2}1 flow \(/,
+    );
   });
 
   it('begins with nothing', () => {

@@ -71,8 +71,11 @@ describe('an interface that goes', () => {
     await setting.source.open();
     eth0.arrive(packet('before'));
     expect(readAll(setting).seen).toEqual(['before']);
+    const warned = vi.spyOn(process, 'emitWarning').mockReturnValue();
     eth0.error = { kind: 'down', message: 'The interface disappeared' };
     expect(setting.source.read(setting.batch)).toBe(SOURCE_WAIT);
+    expect(warned.mock.calls.map(([text]) => text)).toEqual(['eth0: The interface disappeared; waiting for it']);
+    expect(setting.source.capture.interfacesDown).toBe(1);
     eth0.failure = { kind: 'not_found', message: 'No such device exists' };
     for (let i = 0; i < 3; i++) {
       const filling = setting.source.fill();
@@ -87,6 +90,9 @@ describe('an interface that goes', () => {
     const filling = setting.source.fill(100);
     await vi.advanceTimersByTimeAsync(100);
     await filling;
+    expect(warned.mock.calls.map(([text]) => text).slice(1)).toEqual(['eth0: it is back']);
+    warned.mockRestore();
+    expect(setting.source.capture.interfacesDown).toBe(0);
     eth0.arrive(packet('after'));
     expect(readAll(setting).seen).toEqual(['after']);
     expect(eth0.opened).toBe(2);

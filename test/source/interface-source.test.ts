@@ -213,7 +213,11 @@ describe('opening', () => {
   it.each([
     ['denied', 'CAPTURE_DENIED', `sudo setcap cap_net_raw=eip ${program}`],
     ['not_found', 'SOURCE_NOT_FOUND', 'no such interface'],
-    ['down', 'INTERFACE_DOWN', 'words of libpcap'],
+    [
+      'down',
+      'INTERFACE_DOWN',
+      `words of libpcap${process.platform === 'linux' ? '; to bring it up: sudo ip link set eth1 up' : ''}`,
+    ],
     ['filter', 'INVALID_FILTER', 'for eth0 for bpfFilter and received "tcp prot": words of libpcap'],
     ['failed', 'CAPTURE_FAILED', 'words of libpcap'],
   ] as const)('that is refused as %s is %s', async (kind, code, words) => {
@@ -290,6 +294,7 @@ describe('the counters', () => {
       droppedByKernel: 3,
       droppedByInterface: 0,
       queueHighWater: 444,
+      interfacesDown: 0,
     });
     await setting.source.close();
   });
