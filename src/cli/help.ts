@@ -60,9 +60,10 @@ Examples
 
 Exit codes
   0  done; a live run also when a signal ended it
-  1  failed                 130  interrupted (SIGINT), flows so far are written
-  2  wrong usage            143  terminated (SIGTERM), likewise
-  3  damaged input, metered as far as it goes
+  1  failed                 129  the terminal is gone (SIGHUP), as with 130
+  2  wrong usage            130  interrupted (SIGINT), flows so far are written
+  3  damaged input,         143  terminated (SIGTERM), likewise
+     metered as far as it goes
 
 Environment
   NO_COLOR=1                  no colours

@@ -89,7 +89,7 @@ describe('the table', () => {
   const terminal = describeTerminal(false, 60, { LANG: 'C.UTF-8' });
 
   it('has a line for each address and fits the terminal', () => {
-    const lines = interfacesTable(list, { ...terminal, columns: 64 }).split('\n');
+    const lines = interfacesTable(list, { ...terminal, isTerminal: true, hasColor: false, columns: 64 }).split('\n');
     expect(lines).toEqual([
       'name          state       addresses    description',
       '─'.repeat(64),
@@ -99,6 +99,8 @@ describe('the table', () => {
       'odd\\u001b[2J  down                     made up of many, many wo…',
       '',
     ]);
+    // Where nobody's terminal limits it, nothing is cut.
+    expect(interfacesTable(list, terminal)).toMatch(/ made up of many, many words that say little\n$/);
     expect(interfacesTable([], terminal)).toMatch(/^There is no interface/);
   });
 

@@ -65,20 +65,23 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
     traffic?.kill();
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it well: live flows are exported, exit code 0', async (signal) => {
-    const stats = file(`${signal}.json`);
-    const child = startLive(['lo', '--stats', stats]);
-    const finished = finish(child);
-    await untilCapturing(child);
-    await sleep(300);
-    child.kill(signal);
-    const { code, stdout, stderr } = await finished;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(records(stdout)).toMatchObject([{ ip_src: '127.0.0.1', ip_protocol: 1, export_reason: 2 }]);
-    const counted = JSON.parse(readFileSync(stats, 'utf8'));
-    expect(counted).toMatchObject({ flows_live: 0, capture: { packets_dropped_by_kernel: 0 } });
-    expectLedger(counted);
-  });
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s ends it well: live flows are exported, exit code 0',
+    async (signal) => {
+      const stats = file(`${signal}.json`);
+      const child = startLive(['lo', '--stats', stats]);
+      const finished = finish(child);
+      await untilCapturing(child);
+      await sleep(300);
+      child.kill(signal);
+      const { code, stdout, stderr } = await finished;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(records(stdout)).toMatchObject([{ ip_src: '127.0.0.1', ip_protocol: 1, export_reason: 2 }]);
+      const counted = JSON.parse(readFileSync(stats, 'utf8'));
+      expect(counted).toMatchObject({ flows_live: 0, capture: { packets_dropped_by_kernel: 0 } });
+      expectLedger(counted);
+    },
+  );
 
   it('ends by --duration and by --packets with exit code 0', async () => {
     expect(await live('lo', '--duration', '0.3')).toMatchObject({ code: 0, stderr: '' });
@@ -135,6 +138,8 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
     const child = startLive(['lo', '--buffer-size', '65536', '--stats', stats, '--summary']);
     const finished = finish(child);
     await untilCapturing(child);
+    // Its socket is there before it lets packets in.
+    await sleep(500);
     child.kill('SIGSTOP');
     await flood(5000);
     child.kill('SIGCONT');
@@ -180,14 +185,14 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
 
   it('shows a status line on a terminal', async () => {
     const log = file('typescript');
-    const command = `stty cols 120; exec '${process.execPath}' '${BIN}' lo --no-ndpi --duration 1.2 -o /dev/null`;
+    const command = `stty cols 140; exec '${process.execPath}' '${BIN}' lo --no-ndpi --duration 1.2 -o /dev/null`;
     const child = inside('script', ['-qec', command, log]);
     const { code } = await finish(child);
     if (!existsSync(log)) return; // No script(1) here.
     expect(code).toBe(0);
     const shown = readFileSync(log, 'utf8');
     expect(shown).toMatch(
-      /0:0[01] {2}\S*[\d.]+ packets\/s\S* {2}[\d.]+ k?bit\/s {2}1 flows \(<1 %\) {2}0 exported {2}0 dropped/,
+      /0:0[01] {2}\S*[\d.]+ packets\/s\S* {2}[\d.]+ k?bit\/s {2}[\d.k]+ received {2}1 flow \(<1 %\) {2}0 exported {2}queue peak \d+ {2}0 dropped/,
     );
   });
 
