@@ -84,6 +84,8 @@ async function readingAnywhere() {
     handle.release();
     for (let n = 0; n < 3; n++) {
       await new Promise((resolve) => handle.wait(resolve));
+      // Random places can all lack room.
+      packets += handle.read(0, 0);
       packets += drain(handle, target);
       assert.equal(handle.isUp(), true);
       assert.equal(handle.stats(new Float64Array(3)), true);
