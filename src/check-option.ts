@@ -41,6 +41,14 @@ function describe(value: unknown): string {
   return String(value);
 }
 
+/** Of a filter, in messages. */
+const SHOWN_CHARACTERS = 200;
+
+/** A libpcap filter in quotes, as far as a message shows it. */
+export function shownFilter(filter: string): string {
+  return JSON.stringify(filter.length > SHOWN_CHARACTERS ? `${filter.slice(0, SHOWN_CHARACTERS)}...` : filter);
+}
+
 /** `an object`, `a Map`, `an ArrayBuffer` */
 export function instanceText(value: object): string {
   const name = value.constructor?.name || 'Object';

@@ -49,7 +49,7 @@ export class Outbox {
     for (const batch of this.#meter.takeFinished()) this.#waiting.push(batch);
   }
 
-  /** The same, and waits until what is left is within bounds. */
+  /** As `takeReady`, and waits until what is left is within bounds. */
   async *empty(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
     while (this.#isFull || this.#terminations?.isBehind === true) {

@@ -2,13 +2,14 @@
 //
 // Everything is tried, not guessed: addons are loaded, a compressed capture of each kind is read, a capture socket is
 // opened for a moment. The report is plain data (`--json`); `formatDoctor` prints it for people.
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type AddonName, BUILD_COMMAND, platformFolder } from '../native/addon.ts';
 import { findCompiler } from '../native/build.ts';
 import { type CaptureAddon, loadCapture } from '../native/capture.ts';
 import { LIBRARIES } from '../native/libraries.ts';
 import type { LoadAttempt, LoadedAddon, LoadFailure } from '../native/load.ts';
 import { loadNdpi } from '../native/ndpi.ts';
+import { grantCommand } from '../source/capture-rights.ts';
 import { openSource } from '../source/open-source.ts';
 import { PacketBatch, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
 import { printable } from './terminal.ts';
@@ -204,13 +205,6 @@ function readStatus(): string {
 export function hasNetRaw(status: string): boolean {
   const hex = /^CapEff:\s*([0-9a-f]+)$/im.exec(status)?.[1];
   return hex !== undefined && ((BigInt(`0x${hex}`) >> CAP_NET_RAW_BIT) & 1n) === 1n;
-}
-
-/** Gives the right to the very program: a link to it can't have any. */
-export function grantCommand(): string {
-  const program = realpathSync(process.execPath);
-  const quoted = /^[\w./+-]+$/.test(program) ? program : `'${program.replaceAll("'", "'\\''")}'`;
-  return `sudo setcap cap_net_raw=eip ${quoted}`;
 }
 
 function grantCommands(): string[] {

@@ -4,6 +4,7 @@
 // libpcap compiles the expression to a BPF program once for each link type that occurs, as it would for a file of
 // that link type; compileBpf turns the program into a function, and no native call happens after that. What a row's
 // filter says is what `tcpdump -r FILE EXPRESSION` says of the packet. Expressions: pcap-filter(7).
+import { shownFilter } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
 import { type CaptureAddon, loadCapture } from '../native/capture.ts';
 import type { PacketBatch } from '../source/source.ts';
@@ -51,9 +52,6 @@ const LINK_TYPE_NAMES: ReadonlyMap<number, string> = new Map([
 
 /** libpcap's optimizer takes up to 0.1 s for a program of this length, and minutes for one ten times as long. */
 const OPTIMIZE_UP_TO = 4096;
-
-/** Of an expression in a message. */
-const SHOWN_CHARACTERS = 200;
 
 const acceptAll: BpfFunction = () => 1;
 
@@ -176,13 +174,7 @@ export class PacketFilter {
     return new NfstreamError(
       'INVALID_FILTER',
       `Expected a filter that libpcap compiles for link type ${link} for bpfFilter and received ` +
-        `${quoted(this.#expression)}: ${program}`,
+        `${shownFilter(this.#expression)}: ${program}`,
     );
   }
-}
-
-function quoted(expression: string): string {
-  return JSON.stringify(
-    expression.length > SHOWN_CHARACTERS ? `${expression.slice(0, SHOWN_CHARACTERS)}...` : expression,
-  );
 }

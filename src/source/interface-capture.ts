@@ -1,6 +1,6 @@
 // One interface of a live source: opened, read, and where that is wished opened again after it was gone. Turns what libpcap
 // says into an NfstreamError that says what to do.
-import { realpathSync } from 'node:fs';
+import { shownFilter } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
 import {
   type CaptureAddon,
@@ -9,6 +9,7 @@ import {
   type CaptureSettings,
   loadCapture,
 } from '../native/capture.ts';
+import { deniedText } from './capture-rights.ts';
 import type { CaptureCounters, PacketBatch } from './source.ts';
 
 export interface Fanout {
@@ -27,8 +28,6 @@ export interface InterfaceOptions extends Omit<CaptureSettings, 'isHeld'> {
 
 /** libpcap takes no more. */
 const MAX_SNAPLEN = 262144;
-/** Of a filter, in messages. */
-const SHOWN_CHARACTERS = 200;
 /** How often an interface that is gone is looked for, and one that is silent asked whether it is up. */
 const LOOK_AGAIN_MS = 500;
 
@@ -229,7 +228,7 @@ export class InterfaceCapture {
         return new NfstreamError(
           'INVALID_FILTER',
           `Expected a filter that libpcap compiles for ${name} for bpfFilter and received ` +
-            `${quoted(this.#options.filter)}: ${message}`,
+            `${shownFilter(this.#options.filter)}: ${message}`,
         );
       default:
         return new NfstreamError('CAPTURE_FAILED', `${name}: ${message}`, details);
@@ -243,17 +242,4 @@ function warn(code: string, message: string): void {
 
 function bringUpHint(name: string): string {
   return process.platform === 'linux' ? `; to bring it up: sudo ip link set ${name} up` : '';
-}
-
-function quoted(filter: string): string {
-  return JSON.stringify(filter.length > SHOWN_CHARACTERS ? `${filter.slice(0, SHOWN_CHARACTERS)}...` : filter);
-}
-
-/** What is missing and the command that grants it, for the very program that runs. */
-export function deniedText(): string {
-  const program = realpathSync(process.execPath);
-  const quoted = /^[\w./+-]+$/.test(program) ? program : `'${program.replaceAll("'", "'\\''")}'`;
-  return process.platform === 'linux'
-    ? `no right to capture; run as root, or grant it once: sudo setcap cap_net_raw=eip ${quoted}`
-    : 'no right to capture: run as root, or give yourself read access to /dev/bpf*';
 }

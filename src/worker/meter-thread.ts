@@ -1,8 +1,6 @@
 // One meter's thread, as the main thread sees it: started, told what to do, heard, and ended whatever happens to it.
 import { Worker } from 'node:worker_threads';
 import { NfstreamError } from '../errors.ts';
-import type { ResolvedOptions } from '../options.ts';
-import type { Fanout } from '../source/interface-capture.ts';
 import type { StreamerStats } from '../stats.ts';
 import { type HandedFlows, ReceivedBatch } from './handed-flows.ts';
 import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type WarningText } from './messages.ts';
@@ -16,14 +14,8 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './meter-worker.ts' : '.
 /** Parcels of a meter: filled, on their way, read and on their way back. What is on the way is bounded by them. */
 const PARCELS = 4;
 
-export interface ThreadSetup {
-  readonly options: ResolvedOptions;
-  readonly index: number;
-  readonly meters: number;
-  readonly fanout: Fanout | null;
-  readonly hasFrames: boolean;
-  readonly hasClock: boolean;
-}
+/** What the thread is started with, but for the memory that it shares. */
+type ThreadSetup = Omit<MeterSetup, 'control' | 'counters'>;
 
 export class MeterThread {
   readonly #setup: ThreadSetup;

@@ -63,11 +63,12 @@ export class SharedCounters {
       queue_high_water: 0,
       interfaces_down: 0,
     };
-    const { capture } = sum;
-    const before = capture.interfaces_down;
-    for (const name of CAPTURE_NAMES) capture[name] += values[at++];
-    // All meters have the same interfaces.
-    capture.interfaces_down = Math.max(before, capture.interfaces_down - before);
+    for (const name of CAPTURE_NAMES) {
+      const value = values[at++];
+      // All meters have the same interfaces.
+      if (name === 'interfaces_down') sum.capture[name] = Math.max(sum.capture[name], value);
+      else sum.capture[name] += value;
+    }
   }
 
   #read(): Float64Array {

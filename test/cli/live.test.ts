@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { grantCommand } from '../../src/cli/doctor.ts';
+import { grantCommand } from '../../src/source/capture-rights.ts';
 import type { StreamerStats } from '../../src/stats.ts';
 import { readCsv } from '../sink/csv-reader.ts';
 import { readExposition } from './exposition-reader.ts';
