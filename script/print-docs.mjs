@@ -2,8 +2,8 @@
 // Prints the tables of docs/ that come from code: the data dictionary from the schema, the error codes from their
 // list. `npm run docs` writes them; `npm run docs -- --check` says whether they are up to date (a test calls it).
 import { readFileSync, writeFileSync } from 'node:fs';
-import { NDPI_FIELDS } from '../dist/classifier/ndpi-fields.js';
-import { PROCESS_FIELDS } from '../dist/classifier/process-fields.js';
+import { NDPI_FIELDS } from '../dist/flow/fields/ndpi.js';
+import { PROCESS_FIELDS } from '../dist/flow/fields/process.js';
 import { ERROR_CODES } from '../dist/errors.js';
 import { CLASSIC } from '../dist/flow/schema.js';
 

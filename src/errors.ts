@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   USER_METRIC_FAILED: { exit: 1, meaning: 'a user metric threw, or returned no value' },
   USER_CLASSIFIER_FAILED: { exit: 1, meaning: 'a user classifier threw, or a promise of it rejected' },
   READ_ONLY_COLUMN: { exit: 1, meaning: 'user code assigned to a column of a flow' },
+  NOT_MEASURED: { exit: 1, meaning: 'a field was read from a flow of a run that does not measure it' },
   PACKET_KEPT: { exit: 1, meaning: 'user code kept a packet or its bytes beyond the call (found with debug on)' },
   MODEL_NOT_FOUND: { exit: 1, meaning: 'no such model file' },
   INVALID_MODEL: { exit: 1, meaning: 'the model can not be read, does not load, or fails to predict' },
@@ -41,6 +42,8 @@ export const ERROR_CODES = {
   PLUGIN_FAILED: { exit: 1, meaning: 'a plugin file is missing, does not parse, throws, or exports nothing to use' },
   METRICS_SERVER_FAILED: { exit: 1, meaning: 'the counters can not be served: the port is taken, or not allowed' },
   USER_CHANGE_FAILED: { exit: 1, meaning: 'changing to the user that --user names failed' },
+  OUTPUT_EXISTS: { exit: 1, meaning: 'the file to write is there already, and overwriting it was not asked for' },
+  SINK_UNAVAILABLE: { exit: 1, meaning: 'a package that an output format takes is not installed, or does not load' },
   OUTPUT_FAILED: { exit: 1, meaning: 'writing the output failed' },
 } as const;
 

@@ -1,13 +1,13 @@
 // What the package exports.
 export { type Direction, NFStreamClassifier, type RunInfo } from './classifier/classifier.ts';
 export type { Feature, FeatureValue } from './classifier/features.ts';
-export type { NdpiMetrics } from './classifier/ndpi-fields.ts';
+export type { NdpiMetrics } from './flow/fields/ndpi.ts';
 export { OnnxClassifier } from './classifier/onnx-classifier.ts';
 export type { OnnxClassifierOptions, PredictAt } from './classifier/onnx-options.ts';
 export type { Prediction } from './classifier/onnx-outputs.ts';
 export type { OnnxRuntimeName } from './classifier/onnx-runtime.ts';
 export type { Packet } from './classifier/packet.ts';
-export type { ProcessMetrics } from './classifier/process-fields.ts';
+export type { ProcessMetrics } from './flow/fields/process.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';

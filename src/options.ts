@@ -1,11 +1,11 @@
 // The options of a Streamer: names, defaults, what each takes. A wrong option throws at construction and says which.
 import { boolean, integer, invalid, nearest, oneOf, seconds } from './check-option.ts';
-import { NFStreamClassifier } from './classifier/classifier.ts';
-import { MAX_CLASSIFIERS } from './classifier/labeller.ts';
-import { NDPI_FIELDS } from './classifier/ndpi-fields.ts';
-import { PROCESS_FIELDS } from './classifier/process-fields.ts';
+import { checkClassifiers, checkMetrics, type Taken } from './check-user-code.ts';
+import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { NfstreamError } from './errors.ts';
-import { CLASSIC } from './flow/schema.ts';
+import { type AccountingMode, ACCOUNTING_MODES } from './flow/accounting.ts';
+import type { RecordShape } from './flow/record.ts';
+import { SCHEMA_NAMES, type SchemaName, shapeOf } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
 import { checkSource, interfacesOf, type SingleSource, type SourceInput } from './source/open-source.ts';
 
@@ -19,10 +19,24 @@ export interface StreamerOptions {
   capacity?: number;
   /** When one flow more than `capacity` begins: 'drop' (default) or 'export' the least recently used one. */
   onCapacity?: 'drop' | 'export';
-  /** Seconds after its start at which the next packet ends a flow and starts another (default 60). */
+  /** Seconds after its start at which the next packet ends a flow and starts another (default 60; 1800 with nfstream6). */
   activeTimeout?: number;
-  /** Seconds without a packet after which a flow has ended (default 30). */
+  /** Seconds without a packet after which a flow has ended (default 30; 120 with nfstream6). */
   inactiveTimeout?: number;
+  /** End TCP flows a second after a FIN each way or an RST, with `export_reason` -2 (default false). */
+  tcpEnd?: boolean;
+  /** The columns of records, and the default timeouts: 'classic' (default), or 'nfstream6' for those of Python NFStream 6. */
+  schema?: SchemaName;
+  /** Columns of one's own instead, in this order: names of fields of any schema, or of metrics. */
+  fields?: readonly string[];
+  /** Measure packet sizes, gaps between packets and flags, and add the 48 columns of them (default false). */
+  statistics?: boolean;
+  /** Keep direction, size and gap of so many first packets, and add the columns of them (default 0: none; at most 255). */
+  splt?: number;
+  /** What bytes and packet sizes count: 'frame' on the wire (default), 'ip' packet, 'transport' segment, or 'payload'. */
+  accountingMode?: AccountingMode;
+  /** Times and gaps in ms with their fraction (default) or cut to whole ms, as NFStream has them (default with nfstream6). */
+  exactTimes?: boolean;
   /** Functions called for each packet; each returns the metric's new value, which starts at 0. */
   userMetrics?: Readonly<Record<string, UserMetric>>;
   /** One or several classifiers of your own. */
@@ -55,6 +69,8 @@ export interface StreamerOptions {
   duration?: number;
   /** End the run after so many packets. */
   packets?: number;
+  /** End the run after so many flows; those that are live then are not exported. */
+  maxFlows?: number;
   /** Read a capture at the pace at which it was recorded (1), so many times faster, or at once ('max'), with a live run's expiry. */
   replaySpeed?: number | 'max';
   /** Meters side by side, each in a thread of its own (default 1). A flow's packets all come to the same one. */
@@ -77,6 +93,14 @@ export interface ResolvedOptions {
   onCapacity: 'drop' | 'export';
   activeTimeout: number;
   inactiveTimeout: number;
+  tcpEnd: boolean;
+  schema: SchemaName;
+  /** Undefined for those of the schema. */
+  fields: readonly string[] | undefined;
+  statistics: boolean;
+  splt: number;
+  accountingMode: AccountingMode;
+  exactTimes: boolean;
   userMetrics: Readonly<Record<string, UserMetric>>;
   userClassifiers: readonly NFStreamClassifier[];
   enableNdpi: boolean;
@@ -91,9 +115,10 @@ export interface ResolvedOptions {
   batchTimeoutMs: number;
   immediate: boolean;
   reconnect: boolean;
-  /** Infinity where not given, as `packets`. */
+  /** Infinity where not given, as `packets` and `maxFlows`. */
   duration: number;
   packets: number;
+  maxFlows: number;
   replaySpeed: number | 'max' | undefined;
   meters: number;
   plugins: readonly string[];
@@ -105,8 +130,11 @@ export interface ResolvedOptions {
 export const DEFAULTS = {
   capacity: 524288,
   onCapacity: 'drop',
-  activeTimeout: 60,
-  inactiveTimeout: 30,
+  tcpEnd: false,
+  schema: 'classic',
+  statistics: false,
+  splt: 0,
+  accountingMode: 'frame',
   enableNdpi: true,
   dissections: 20,
   snaplen: 65535,
@@ -123,6 +151,15 @@ export const DEFAULTS = {
   handleSigint: true,
 } as const;
 
+/** Seconds, and whether times are exact, by schema: nfstream6 has the defaults of what it is named after. */
+export const SCHEMA_DEFAULTS = {
+  classic: { activeTimeout: 60, inactiveTimeout: 30, exactTimes: true },
+  nfstream6: { activeTimeout: 1800, inactiveTimeout: 120, exactTimes: false },
+} as const satisfies Record<SchemaName, object>;
+
+/** NFStream's most, too. */
+const MAX_SPLT = 255;
+
 /** A record index times its words has to stay a 32-bit integer. */
 export const MAX_CAPACITY = 1 << 24;
 
@@ -135,6 +172,13 @@ const NAMES: readonly (keyof StreamerOptions)[] = [
   'onCapacity',
   'activeTimeout',
   'inactiveTimeout',
+  'tcpEnd',
+  'schema',
+  'fields',
+  'statistics',
+  'splt',
+  'accountingMode',
+  'exactTimes',
   'userMetrics',
   'userClassifiers',
   'enableNdpi',
@@ -151,6 +195,7 @@ const NAMES: readonly (keyof StreamerOptions)[] = [
   'reconnect',
   'duration',
   'packets',
+  'maxFlows',
   'replaySpeed',
   'meters',
   'plugins',
@@ -172,18 +217,31 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
       throw new NfstreamError('UNKNOWN_OPTION', `Unknown option "${name}"; did you mean "${nearest(name, NAMES)}"?`);
     }
   }
-  const taken: Taken = { ndpi: options.enableNdpi !== false, process: options.systemVisibility === true };
-  const userMetrics = metrics(options.userMetrics, taken);
+  const schema = oneOf('schema', options.schema, SCHEMA_NAMES, DEFAULTS.schema);
+  const defaults = SCHEMA_DEFAULTS[schema];
+  const taken: Taken = {
+    schema,
+    ndpi: options.enableNdpi !== false,
+    process: options.systemVisibility === true,
+  };
+  const userMetrics = checkMetrics(options.userMetrics, taken);
   const source = checkSource(options.source);
-  const resolved = {
+  const resolved: ResolvedOptions = {
     source,
     interfaces: interfacesOf(source),
     capacity: integer('capacity', options.capacity, 1, MAX_CAPACITY, DEFAULTS.capacity),
     onCapacity: oneOf('onCapacity', options.onCapacity, ['drop', 'export'], DEFAULTS.onCapacity),
-    activeTimeout: seconds('activeTimeout', options.activeTimeout, DEFAULTS.activeTimeout),
-    inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, DEFAULTS.inactiveTimeout),
+    activeTimeout: seconds('activeTimeout', options.activeTimeout, defaults.activeTimeout),
+    inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, defaults.inactiveTimeout),
+    tcpEnd: boolean('tcpEnd', options.tcpEnd, DEFAULTS.tcpEnd),
+    schema,
+    fields: fields(options.fields),
+    statistics: boolean('statistics', options.statistics, DEFAULTS.statistics),
+    splt: integer('splt', options.splt, 0, MAX_SPLT, DEFAULTS.splt),
+    accountingMode: oneOf('accountingMode', options.accountingMode, ACCOUNTING_MODES, DEFAULTS.accountingMode),
+    exactTimes: boolean('exactTimes', options.exactTimes, defaults.exactTimes),
     userMetrics,
-    userClassifiers: classifiers(options.userClassifiers, taken, userMetrics),
+    userClassifiers: checkClassifiers(options.userClassifiers, taken, userMetrics),
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
     bpfFilter: filter(options.bpfFilter),
@@ -197,7 +255,8 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     immediate: boolean('immediate', options.immediate, DEFAULTS.immediate),
     reconnect: boolean('reconnect', options.reconnect, DEFAULTS.reconnect),
     duration: seconds('duration', options.duration, Number.POSITIVE_INFINITY),
-    packets: packets(options.packets),
+    packets: limit('packets', options.packets, 0),
+    maxFlows: limit('maxFlows', options.maxFlows, 1),
     replaySpeed: replaySpeed(options.replaySpeed),
     meters: integer('meters', options.meters, 1, MAX_METERS, DEFAULTS.meters),
     plugins: plugins(options.plugins),
@@ -206,7 +265,27 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     handleSigint: boolean('handleSigint', options.handleSigint, DEFAULTS.handleSigint),
   };
   refuseTogether(resolved);
+  recordShapeOf(resolved);
   return resolved;
+}
+
+/**
+ * What records are like with these options.
+ * @throws NfstreamError INVALID_OPTION naming a field that is none, or not measured.
+ */
+export function recordShapeOf(options: ResolvedOptions, userCode: UserCodeNames = options): RecordShape {
+  const { userMetrics, userClassifiers } = userCode;
+  // What plugins define is known once they are loaded.
+  const areLoaded = userCode !== options || options.plugins.length === 0;
+  const isMetric = (name: string) =>
+    !areLoaded || Object.hasOwn(userMetrics, name) || userClassifiers.some((classifier) => classifier.name === name);
+  const hasUserCode = options.plugins.length > 0 || Object.keys(userMetrics).length + userClassifiers.length > 0;
+  return shapeOf({ ...options, hasUserCode, isMetric });
+}
+
+interface UserCodeNames {
+  readonly userMetrics: Readonly<Record<string, unknown>>;
+  readonly userClassifiers: readonly { readonly name: string }[];
 }
 
 /** Options that are right each, and not together. */
@@ -235,9 +314,16 @@ function filter(value: unknown): string | undefined {
   return value;
 }
 
-function packets(value: unknown): number {
+function limit(name: string, value: unknown, least: number): number {
   if (value === undefined || value === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
-  return integer('packets', value, 0, Number.MAX_SAFE_INTEGER, 0);
+  return integer(name, value, least, Number.MAX_SAFE_INTEGER, 0);
+}
+
+function fields(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length === 0) throw invalid('fields', 'a list of names of fields', value);
+  for (const name of value) if (typeof name !== 'string' || name === '') throw invalid('fields', 'names of fields', name);
+  return value as readonly string[];
 }
 
 function replaySpeed(value: unknown): number | 'max' | undefined {
@@ -261,71 +347,4 @@ function signal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value);
   return value;
-}
-
-function metrics(value: unknown, taken: Taken): Readonly<Record<string, UserMetric>> {
-  if (value === undefined) return {};
-  const expected = 'an object of functions by metric name';
-  if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Map)
-    throw invalid('userMetrics', expected, value);
-  for (const [name, metric] of Object.entries(value)) {
-    if (typeof metric !== 'function') throw invalid(`userMetrics.${name}`, 'a function', metric);
-    refuseTaken(`userMetrics.${name}`, name, taken);
-    if (name === '__proto__' || name === '') throw invalid('userMetrics', 'names that a record can hold', name);
-  }
-  return value as Readonly<Record<string, UserMetric>>;
-}
-
-/** Whose names user code can't have, besides the columns'. */
-interface Taken {
-  readonly ndpi: boolean;
-  readonly process: boolean;
-}
-
-/** Both kinds of user code put values under their names beside the columns and what built-in classifiers find. */
-function refuseTaken(what: string, name: string, taken: Taken): void {
-  const owners = [
-    { owner: 'a core column', has: true, columns: CLASSIC },
-    { owner: 'a finding of nDPI', has: taken.ndpi, columns: NDPI_FIELDS },
-    { owner: 'a finding of systemVisibility', has: taken.process, columns: PROCESS_FIELDS },
-  ];
-  const found = owners.find(({ has, columns }) => has && columns.some((column) => column.name === name));
-  if (found === undefined) return;
-  throw new NfstreamError('INVALID_OPTION', `${what} has the name of ${found.owner}; choose another`);
-}
-
-function classifiers(
-  value: unknown,
-  taken: Taken,
-  userMetrics: Readonly<Record<string, UserMetric>>,
-): readonly NFStreamClassifier[] {
-  if (value === undefined) return [];
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-  const names = new Set<string>();
-  for (const item of list) {
-    if (!(item instanceof NFStreamClassifier)) {
-      throw invalid('userClassifiers', 'an instance of NFStreamClassifier or a list of them', item);
-    }
-    if (typeof item.name !== 'string' || item.name === '' || item.name === '__proto__') {
-      throw invalid(`the name of a ${item.constructor.name || 'class'} in userClassifiers`, 'text', item.name);
-    }
-    refuseTaken(`The classifier "${item.name}"`, item.name, taken);
-    if (Object.hasOwn(userMetrics, item.name)) {
-      throw new NfstreamError(
-        'INVALID_OPTION',
-        `The classifier "${item.name}" has the name of a user metric; choose another`,
-      );
-    }
-    if (!Number.isInteger(item.concurrency) || item.concurrency < 1) {
-      throw invalid(`concurrency of the classifier "${item.name}"`, 'an integer, 1 or more', item.concurrency);
-    }
-    if (names.has(item.name)) {
-      throw new NfstreamError('INVALID_OPTION', `userClassifiers has two classifiers named "${item.name}"`);
-    }
-    names.add(item.name);
-  }
-  if (list.length >= MAX_CLASSIFIERS) {
-    throw invalid('userClassifiers', `fewer than ${MAX_CLASSIFIERS} classifiers`, value);
-  }
-  return list as readonly NFStreamClassifier[];
 }

@@ -2,9 +2,9 @@
 import { buildPipeline } from './build-pipeline.ts';
 import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
-import type { NdpiMetrics } from './classifier/ndpi-fields.ts';
+import type { NdpiMetrics } from './flow/fields/ndpi.ts';
 import type { Packet } from './classifier/packet.ts';
-import type { ProcessMetrics } from './classifier/process-fields.ts';
+import type { ProcessMetrics } from './flow/fields/process.ts';
 import { NfstreamError } from './errors.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';

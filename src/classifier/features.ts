@@ -3,14 +3,15 @@
 //
 //   src_to_dst_bytes     a column that holds a number         entropy      a metric that holds a number or a boolean
 //   syn_count[0]         of a pair: 0 src to dst, 1 back      sizes[3]     of a metric that holds a list
+//   splt_ps[2]           of a sequence of packets
 //
 // Missing (null, undefined, NaN, or an index beyond the list) is not an error: the caller says which number stands for it.
 import { nearest } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
-import { CLASSIC, type Column } from '../flow/schema.ts';
+import { type Column, FIELDS } from '../flow/schema.ts';
 import type { RunInfo } from './classifier.ts';
-import { NDPI_FIELDS } from './ndpi-fields.ts';
+import { NDPI_FIELDS } from '../flow/fields/ndpi.ts';
 
 /** A boolean counts as 1 or 0; null, undefined and NaN are missing values. */
 export type FeatureValue = number | boolean | null | undefined;
@@ -32,7 +33,7 @@ export function featureName(feature: Feature): string {
 
 /** @throws NfstreamError INVALID_OPTION naming the first feature that is no column and no metric, and the nearest name. */
 export function featureReaders(owner: string, features: readonly Feature[], run: RunInfo): FeatureReader[] {
-  const columns = new Map<string, Column>(CLASSIC.map((column) => [column.name, column]));
+  const columns: ReadonlyMap<string, Column> = FIELDS;
   const metrics = new Set(run.metrics);
   if (run.classifiers.includes('ndpi'))
     for (const { name, type } of NDPI_FIELDS) if (type === 'integer') metrics.add(name);
@@ -47,11 +48,16 @@ export function featureReaders(owner: string, features: readonly Feature[], run:
     switch (column?.type) {
       case 'integer':
       case 'number':
+      case 'timestamp':
         if (index === undefined) return (flow) => flow[base as 'src_port'];
         throw refuse(name, `takes an element of a number; the column is ${base}`);
       case 'flag-count':
         if (index === '0' || index === '1') return (flow) => flow[base as 'syn_count'][Number(index)];
         throw refuse(name, `is a pair, not a number; take ${base}[0] (source to destination) or ${base}[1] (back)`);
+      case 'integer-list':
+      case 'number-list':
+        if (index !== undefined) return (flow) => flow[base as 'splt_ps'][Number(index)];
+        throw refuse(name, `is a list, not a number; take an element of it, such as ${base}[0]`);
       case undefined: {
         const known = [...columns.values()].flatMap(numericNames).concat([...metrics]);
         throw refuse(name, `is no column and no user metric; did you mean "${nearest(name, known)}"?`);
@@ -78,7 +84,8 @@ function metricElement(name: string, index: number): FeatureReader['read'] {
 
 function numericNames({ name, type }: Column): string[] {
   if (type === 'flag-count') return [`${name}[0]`, `${name}[1]`];
-  return type === 'integer' || type === 'number' ? [name] : [];
+  if (type === 'integer-list' || type === 'number-list') return [`${name}[0]`];
+  return type === 'integer' || type === 'number' || type === 'timestamp' ? [name] : [];
 }
 
 /** What a model is given: the number; 1 or 0 for a boolean; `missing` for what is not there; undefined for what is no number. */

@@ -16,7 +16,7 @@ import {
   type NdpiDetector,
 } from '../native/ndpi.ts';
 import { NFStreamClassifier } from './classifier.ts';
-import type { NdpiMetrics } from './ndpi-fields.ts';
+import type { NdpiMetrics } from '../flow/fields/ndpi.ts';
 import { NdpiNames } from './ndpi-names.ts';
 import type { Packet } from './packet.ts';
 

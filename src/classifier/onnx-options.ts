@@ -1,7 +1,7 @@
 // The options of OnnxClassifier: what each takes, and its default. A wrong one throws at construction and says which.
 import { integer, invalid, nearest, oneOf } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
-import { CLASSIC } from '../flow/schema.ts';
+import { SCHEMAS } from '../flow/schema.ts';
 import { type Feature, featureName } from './features.ts';
 import type { OnnxRuntimeName } from './onnx-runtime.ts';
 
@@ -100,7 +100,7 @@ export function resolveOnnxOptions(options: OnnxClassifierOptions): ResolvedOnnx
 
 function nameOf(value: unknown): string {
   if (typeof value !== 'string' || value === '') throw invalid('name', 'a name for the classifier', value);
-  if (CLASSIC.some((column) => column.name === value)) {
+  if ((SCHEMAS.classic as readonly string[]).includes(value)) {
     throw invalid('name', 'a name that no core column has', value);
   }
   return value;

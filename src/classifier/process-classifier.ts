@@ -26,7 +26,7 @@ import {
 import { SocketHolders } from '../system/socket-holders.ts';
 import { NFStreamClassifier } from './classifier.ts';
 import type { Packet } from './packet.ts';
-import type { ProcessMetrics } from './process-fields.ts';
+import type { ProcessMetrics } from '../flow/fields/process.ts';
 import { Revisits } from './revisits.ts';
 import { WorkBudget } from './work-budget.ts';
 

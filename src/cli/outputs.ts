@@ -1,6 +1,6 @@
 // The files of a run: flows and counters.
-import { NDPI_FIELDS } from '../classifier/ndpi-fields.ts';
-import { PROCESS_FIELDS } from '../classifier/process-fields.ts';
+import { NDPI_FIELDS } from '../flow/fields/ndpi.ts';
+import { PROCESS_FIELDS } from '../flow/fields/process.ts';
 import type { UserCode } from '../plugin/plugin.ts';
 import { CsvSink } from '../sink/csv.ts';
 import { JsonLinesSink } from '../sink/json-lines.ts';

@@ -1,15 +1,20 @@
 // Finished flows on their way to whoever reads them: copies of their records side by side, in the order they ended.
 import { Flow } from './flow.ts';
-import { RecordStore } from './record.ts';
+import { type RecordShape, RecordStore } from './record.ts';
+import type { FlowMetrics } from './schema.ts';
 
 /** A kept Flow keeps its batch: small enough (12 KB) that this doesn't matter, big enough to be cheap. */
 export const FLOW_BATCH_ROWS = 64;
 
 export class FlowBatch {
-  readonly store: RecordStore = new RecordStore(FLOW_BATCH_ROWS);
+  readonly store: RecordStore;
   /** The flows' views, where user code or nDPI already had one. */
   readonly #flows: (Flow | undefined)[] = [];
   count = 0;
+
+  constructor(shape: RecordShape) {
+    this.store = new RecordStore(FLOW_BATCH_ROWS, shape);
+  }
 
   get isFull(): boolean {
     return this.count === FLOW_BATCH_ROWS;
@@ -39,4 +44,11 @@ export class FlowBatch {
     this.#flows[row] ??= new Flow(this.store, row);
     return this.#flows[row];
   }
+
+  /** What `flow(row).metrics` is, without a view where there is none yet: for reading only. */
+  metrics(row: number): FlowMetrics {
+    return this.#flows[row]?.metrics ?? NONE;
+  }
 }
+
+const NONE: FlowMetrics = {};

@@ -2,19 +2,10 @@
 // with every packet; once exported they stay.
 import { inspect } from 'node:util';
 import { NfstreamError } from '../errors.ts';
-import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
-import { addressText } from './address-text.ts';
-import {
-  DOUBLE_BYTES,
-  DOUBLE_END,
-  DOUBLE_PACKETS,
-  DOUBLE_START,
-  RECORD_WORDS,
-  type RecordStore,
-  WORD_FLAGS,
-  WORD_REASON,
-} from './record.ts';
-import { CLASSIC, type FlagCount, type FlowMetrics, type FlowRecord } from './schema.ts';
+import { FEATURES, type Feature } from './fields/field.ts';
+import * as read from './read-record.ts';
+import { RECORD_WORDS, type RecordStore, WORD_REASON } from './record.ts';
+import { FIELDS, type FieldValues, type FlagCount, type FlowMetrics, type FlowRecord } from './schema.ts';
 
 const SYN = 0;
 const CWR = 1;
@@ -25,13 +16,17 @@ const PSH = 5;
 const RST = 6;
 const FIN = 7;
 
+/** Every field of the table can be read from a flow, whatever its schema; those with features have to be measured. */
+export interface Flow<Metrics extends object = FlowMetrics> extends Readonly<Omit<FieldValues, keyof FlowRecord>> {}
+
 /**
  * One bidirectional flow. Its columns are read-only, except `export_reason` (set it above 2 from a classifier or a
  * metric to export the flow at once) and what `metrics` and `classifiers` hold.
  */
-export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Metrics> {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the getters are defined below, from the field table
+export class Flow<Metrics extends object = FlowMetrics> {
   #store: RecordStore;
-  #word: number;
+  #row: number;
   readonly #metrics: Metrics;
   #classifiers: Record<string, Record<string, unknown>> | undefined;
 
@@ -39,18 +34,18 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   constructor(store: RecordStore, row: number, metrics: Metrics = {} as Metrics) {
     this.#metrics = metrics;
     this.#store = store;
-    this.#word = row * RECORD_WORDS;
+    this.#row = row;
   }
 
   /** Lets the view look at another record: when a live flow's record is copied out of the table. */
   static move(flow: Flow, store: RecordStore, row: number): void {
     flow.#store = store;
-    flow.#word = row * RECORD_WORDS;
+    flow.#row = row;
   }
 
   /** Loads the view, for the pipeline. */
   static touch(flow: Flow): number {
-    return flow.#word;
+    return flow.#row;
   }
 
   /** Lets go of the scratch space of an ended flow. */
@@ -71,51 +66,43 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
 
   /** Source address (RFC 5952 text): the sender of the flow's first packet. */
   get ip_src(): string {
-    return addressText(this.ip_version, this.#store.words, this.#word);
+    return read.srcAddress(this.#store, this.#row);
   }
   /** Destination address. */
   get ip_dst(): string {
-    return addressText(this.ip_version, this.#store.words, this.#word + KEY_DST);
+    return read.dstAddress(this.#store, this.#row);
   }
   /** Transport port of the source, 0 where the protocol has none. */
   get src_port(): number {
-    return this.#store.words[this.#word + KEY_PORTS] >>> 16;
+    return read.srcPort(this.#store, this.#row);
   }
   /** Transport port of the destination, 0 where the protocol has none. */
   get dst_port(): number {
-    return this.#store.words[this.#word + KEY_PORTS] & 0xffff;
+    return read.dstPort(this.#store, this.#row);
   }
   /** IANA protocol number. */
   get ip_protocol(): number {
-    return this.#store.words[this.#word + KEY_META] & 0xff;
-  }
-  /** 4 or 6. Not part of the classic record. */
-  get ip_version(): number {
-    return (this.#store.words[this.#word + KEY_META] >>> 8) & 0xff;
+    return read.ipProtocol(this.#store, this.#row);
   }
   /** Innermost VLAN id, 0 for none. */
   get vlan_id(): number {
-    return this.#store.words[this.#word + KEY_META] >>> 16;
-  }
-  /** Tunnel type (0 none, 1 GTP-U, 2 CAPWAP, 3 TZSP, 4 VXLAN, 5 Geneve, 6 GRE, 7 IP in IP). Not part of the classic record. */
-  get tunnel_id(): number {
-    return this.#store.words[this.#word + KEY_TUNNEL] >>> 24;
+    return read.vlanId(this.#store, this.#row);
   }
   /** Packets from source to destination. */
   get src_to_dst_pkts(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_PACKETS];
+    return read.packets(this.#store, this.#row, 0);
   }
   /** Packets from destination to source. */
   get dst_to_src_pkts(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_PACKETS + 1];
+    return read.packets(this.#store, this.#row, 1);
   }
-  /** Bytes from source to destination: frames' lengths on the wire. */
+  /** Bytes from source to destination, as `accountingMode` counts: frames' lengths on the wire unless set. */
   get src_to_dst_bytes(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_BYTES];
+    return read.bytes(this.#store, this.#row, 0);
   }
-  /** Bytes from destination to source: frames' lengths on the wire. */
+  /** Bytes from destination to source. */
   get dst_to_src_bytes(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_BYTES + 1];
+    return read.bytes(this.#store, this.#row, 1);
   }
   get syn_count(): FlagCount {
     return this.#flag(SYN);
@@ -143,42 +130,71 @@ export class Flow<Metrics extends object = FlowMetrics> implements FlowRecord<Me
   }
   /** Time of the earliest packet, ms since the epoch. */
   get start_time(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_START];
+    return read.startTime(this.#store, this.#row);
   }
   /** Time of the latest packet, ms since the epoch. */
   get end_time(): number {
-    return this.#store.doubles[this.#word / 2 + DOUBLE_END];
+    return read.endTime(this.#store, this.#row);
   }
-  /** 0 inactive, 1 active, 2 termination, above 2 set by user code, -1 exported for lack of room (or still live). */
+  /** 0 inactive, 1 active, 2 termination, above 2 set by user code, -1 exported for lack of room (or still live), -2 end of TCP. */
   get export_reason(): number {
-    return this.#store.words[this.#word + WORD_REASON];
+    return read.exportReason(this.#store, this.#row);
   }
   set export_reason(reason: number) {
     if (!Number.isInteger(reason) || reason <= 2 || reason > 0x7fff_ffff) {
       throw new RangeError(`export_reason takes an integer above 2, not ${String(reason)}`);
     }
-    this.#store.words[this.#word + WORD_REASON] = reason;
+    this.#store.words[this.#row * RECORD_WORDS + WORD_REASON] = reason;
   }
 
   #flag(index: number): FlagCount {
-    const at = this.#word + WORD_FLAGS + index * 2;
-    return [this.#store.words[at] >>> 0, this.#store.words[at + 1] >>> 0];
+    return [read.flags(this.#store, this.#row, index, 0), read.flags(this.#store, this.#row, index, 1)];
   }
 
-  /** The record as plain data. */
+  /** The record as plain data: the columns of the run's schema, or those it was told. */
   toJSON(): FlowRecord<Metrics> {
-    const record: Partial<Record<keyof FlowRecord, unknown>> = {};
-    for (const { name } of CLASSIC) record[name] = this[name];
+    const record: Record<string, unknown> = {};
+    for (const column of this.#store.shape.columns) {
+      record[column.name] = column.read(this.#store, this.#row, this.#metrics as FlowMetrics);
+    }
     return record as FlowRecord<Metrics>;
   }
 
   [inspect.custom](): FlowRecord<Metrics> {
     return this.toJSON();
   }
+
+  static {
+    for (const { name, feature, read } of FIELDS.values()) {
+      if (Object.hasOwn(Flow.prototype, name)) continue;
+      const get = function (this: Flow) {
+        if (feature !== undefined && !isMeasured(feature, this.#store)) throw notMeasured(name, feature);
+        return read(this.#store, this.#row, this.#metrics);
+      };
+      Object.defineProperty(Flow.prototype, name, { get, enumerable: false, configurable: true });
+    }
+  }
+}
+
+/** Findings are there or null; the others lie in memory that a run may not have. */
+function isMeasured(feature: Feature, { layout }: RecordStore): boolean {
+  switch (feature) {
+    case 'macs':
+    case 'directions':
+    case 'statistics':
+    case 'splt':
+      return layout[feature] >= 0;
+    default:
+      return true;
+  }
+}
+
+function notMeasured(name: string, feature: Feature): NfstreamError {
+  return new NfstreamError('NOT_MEASURED', `${name} was not measured in this run: it takes ${FEATURES[feature]}`);
 }
 
 // An assignment would fail in strict code with a message about getters, and pass unnoticed in sloppy code.
-for (const name of [...CLASSIC.map((column) => column.name), 'ip_version', 'tunnel_id', 'classifiers'] as const) {
+for (const name of [...FIELDS.keys(), 'classifiers']) {
   const property = Object.getOwnPropertyDescriptor(Flow.prototype, name) as PropertyDescriptor;
   if (property.set !== undefined) continue;
   const set = () => {

@@ -16,9 +16,13 @@
 //         96..127 packets, bytes             double 12..15  [src to dst, dst to src] each
 //        128..191 TCP flag counts            word 32..47 syn, cwr, ece, urg, ack, psh, rst, fin: two words each
 //
-// Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads.
+// Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads. Once
+// exported, double 6 (the queue) holds the flow's place in the order of export. What options add lies beside it, in a
+// row of doubles (feature-layout.ts).
 import { NfstreamError } from '../errors.ts';
 import { KEY_WORDS } from '../packet/packet-columns.ts';
+import type { FeatureLayout } from './feature-layout.ts';
+import type { Column } from './fields/field.ts';
 
 export const RECORD_BYTES = 192;
 export const RECORD_WORDS = RECORD_BYTES / 4;
@@ -31,6 +35,8 @@ export const WORD_BUCKET = 14;
 export const WORD_REASON = 15;
 export const WORD_FLAGS = 32;
 
+/** Of an exported flow: how many were exported before it. */
+export const DOUBLE_ID = 6;
 export const DOUBLE_START = 8;
 export const DOUBLE_END = 9;
 export const DOUBLE_CLOCK = 10;
@@ -57,30 +63,53 @@ export const EXPORT_ACTIVE = 1;
 export const EXPORT_TERMINATION = 2;
 /** The table was full and `onCapacity` is 'export'; also what a live flow reads before anything ended it. */
 export const EXPORT_CAPACITY = -1;
+/** With `tcpEnd`: a FIN each way, or an RST. */
+export const EXPORT_TCP_END = -2;
+
+/** What all flows of a run have in common. */
+export interface RecordShape {
+  readonly layout: FeatureLayout;
+  /** The columns of the record as plain data, in their order. */
+  readonly columns: readonly Column[];
+}
 
 /** Records side by side, seen as words and as doubles. `grow` replaces the views: read them anew after it. */
 export class RecordStore {
+  readonly shape: RecordShape;
+  readonly layout: FeatureLayout;
   words: Int32Array;
   doubles: Float64Array;
+  /** `layout.doubles` for each record, and the same as words. */
+  extra: Float64Array;
+  extraWords: Int32Array;
   rows: number;
 
-  constructor(rows: number) {
-    const buffer = allocate(rows);
+  constructor(rows: number, shape: RecordShape) {
+    this.shape = shape;
+    this.layout = shape.layout;
+    const buffer = allocate(rows, RECORD_BYTES);
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
+    const extra = allocate(rows, this.layout.doubles * 8);
+    this.extra = new Float64Array(extra);
+    this.extraWords = new Int32Array(extra);
     this.rows = rows;
   }
 
   grow(rows: number): void {
-    const old = this.words;
-    const buffer = allocate(rows);
+    const { words, extra } = this;
+    const buffer = allocate(rows, RECORD_BYTES);
+    const extraBuffer = allocate(rows, this.layout.doubles * 8);
     this.words = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
-    this.words.set(old);
+    this.words.set(words);
+    this.extra = new Float64Array(extraBuffer);
+    this.extraWords = new Int32Array(extraBuffer);
+    this.extra.set(extra);
     this.rows = rows;
   }
 
-  /** Copies one record out of another store. */
+  /** Copies one record out of another store of the same shape. */
   copyFrom(row: number, from: RecordStore, fromRow: number): void {
     const words = this.words;
     const fromWords = from.words;
@@ -88,14 +117,28 @@ export class RecordStore {
     const fromAt = fromRow * RECORD_WORDS;
     // As words, not as doubles: a key that reads as a NaN may have its bits changed on the way.
     for (let i = 0; i < RECORD_WORDS; i++) words[at + i] = fromWords[fromAt + i];
+    const extra = this.extraWords;
+    const fromExtra = from.extraWords;
+    const width = this.layout.doubles * 2;
+    const extraAt = row * width;
+    const fromExtraAt = fromRow * width;
+    for (let i = 0; i < width; i++) extra[extraAt + i] = fromExtra[fromExtraAt + i];
+  }
+
+  /** Sees the buffers of another store of the same shape, which were sent here, as its own. */
+  adopt(records: ArrayBuffer, extra: ArrayBuffer): void {
+    this.words = new Int32Array(records);
+    this.doubles = new Float64Array(records);
+    this.extra = new Float64Array(extra);
+    this.extraWords = new Int32Array(extra);
   }
 }
 
-function allocate(rows: number): ArrayBuffer {
+function allocate(rows: number, rowBytes: number): ArrayBuffer {
   try {
-    return new ArrayBuffer(rows * RECORD_BYTES);
+    return new ArrayBuffer(rows * rowBytes);
   } catch (cause) {
-    const megabytes = Math.ceil((rows * RECORD_BYTES) / 1e6);
+    const megabytes = Math.ceil((rows * rowBytes) / 1e6);
     throw new NfstreamError('OUT_OF_MEMORY', `No ${megabytes} MB are left for ${rows} flows; lower capacity`, {
       cause,
     });

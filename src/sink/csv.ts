@@ -6,44 +6,28 @@
 //   quoting    where a separator, quote or control character needs it, and around texts with blanks at an end or a
 //              first character that a spreadsheet could take for a formula. Nothing is put before such a text: the
 //              data stay what they are, and quotes don't disarm a formula either.
-import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { CLASSIC } from '../flow/schema.ts';
+import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
-import type { Sink } from './sink.ts';
-
-export interface CsvOptions {
-  /** Metrics with a column of their own, in this order. */
-  metrics?: readonly string[];
-  /** Whether a last column `metrics` holds all other metrics of a flow as one JSON object. */
-  hasOtherMetrics?: boolean;
-}
+import type { Sink, SinkColumns } from './sink.ts';
 
 export class CsvSink implements Sink {
   readonly #output: Output;
-  readonly #metrics: readonly string[];
-  readonly #own: ReadonlySet<string>;
-  readonly #hasOtherMetrics: boolean;
+  readonly #columns: readonly Column[];
   #text: string;
   rows = 0;
 
-  constructor(output: Output, options: CsvOptions = {}) {
+  constructor(output: Output, { table }: SinkColumns) {
     this.#output = output;
-    this.#own = new Set(options.metrics);
-    this.#metrics = [...this.#own];
-    this.#hasOtherMetrics = options.hasOtherMetrics ?? false;
-    const names: string[] = [];
-    for (const { name } of CLASSIC) if (name !== 'metrics') names.push(name);
-    names.push(...this.#metrics);
-    if (this.#hasOtherMetrics) names.push('metrics');
-    this.#text = `${names.map(textCell).join(',')}\n`;
+    this.#columns = table;
+    this.#text = `${table.map(({ name }) => textCell(name)).join(',')}\n`;
   }
 
   write(batch: FlowBatch): Promise<void> | void {
     let text = this.#text;
     this.#text = '';
-    for (let row = 0; row < batch.count; row++) text += this.#line(batch.flow(row));
+    for (let row = 0; row < batch.count; row++) text += this.#line(batch, row);
     this.rows += batch.count;
     return this.#output.append(text);
   }
@@ -59,37 +43,17 @@ export class CsvSink implements Sink {
     return this.#output.abandon();
   }
 
-  #line(flow: Flow): string {
+  #line(batch: FlowBatch, row: number): string {
+    const { store } = batch;
+    const metrics = batch.metrics(row);
     let line = '';
-    for (let i = 0; i < CLASSIC.length; i++) {
-      const column = CLASSIC[i];
-      switch (column.type) {
-        case 'object':
-          continue;
-        case 'flag-count': {
-          const [forth, back] = flow[column.name];
-          line += `"[${forth},${back}]",`;
-          break;
-        }
-        default:
-          // Addresses and numbers hold nothing that needs a quote.
-          line += `${flow[column.name]},`;
-      }
-    }
-    const { metrics } = flow;
-    for (const name of this.#metrics) line += `${metricCell(metrics[name], flow)},`;
-    if (this.#hasOtherMetrics) line += `${this.#otherMetrics(flow)},`;
+    for (const { read } of this.#columns) line += `${cell(read(store, row, metrics), batch, row)},`;
     return `${line.slice(0, -1)}\n`;
-  }
-
-  #otherMetrics(flow: Flow): string {
-    const others = Object.entries(flow.metrics).filter(([name]) => !this.#own.has(name));
-    return textCell(jsonText(Object.fromEntries(others), flow) as string);
   }
 }
 
 /** A list becomes its JSON text; NaN and the infinities are null, as in JSON. */
-function metricCell(value: unknown, flow: Flow): string {
+function cell(value: unknown, batch: FlowBatch, row: number): string {
   switch (typeof value) {
     case 'string':
       return textCell(value);
@@ -98,7 +62,7 @@ function metricCell(value: unknown, flow: Flow): string {
     case 'boolean':
       return String(value);
     default:
-      return value === null || value === undefined ? '' : textCell(jsonText(value, flow) ?? '');
+      return value === null || value === undefined ? '' : textCell(jsonText(value, () => batch.flow(row)) ?? '');
   }
 }
 

@@ -2,27 +2,28 @@
 //
 // The columns come from the schema, so the text is put together here instead of building an object for each flow first.
 // JSON escapes line ends and lone surrogates, so nothing that the network sent can break a line or the encoding.
-import type { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { CLASSIC } from '../flow/schema.ts';
+import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
-import type { Sink } from './sink.ts';
-
-/** What stands before each value: the brace or comma and the name. */
-const PREFIXES: readonly string[] = CLASSIC.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+import type { Sink, SinkColumns } from './sink.ts';
 
 export class JsonLinesSink implements Sink {
   readonly #output: Output;
+  readonly #columns: readonly Column[];
+  /** What stands before each value: the brace or comma and the name. */
+  readonly #prefixes: readonly string[];
   rows = 0;
 
-  constructor(output: Output) {
+  constructor(output: Output, { record }: SinkColumns) {
     this.#output = output;
+    this.#columns = record;
+    this.#prefixes = record.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`);
   }
 
   write(batch: FlowBatch): Promise<void> | void {
     let text = '';
-    for (let row = 0; row < batch.count; row++) text += jsonLine(batch.flow(row));
+    for (let row = 0; row < batch.count; row++) text += this.#line(batch, row);
     this.rows += batch.count;
     return this.#output.append(text);
   }
@@ -34,28 +35,19 @@ export class JsonLinesSink implements Sink {
   abandon(): Promise<void> {
     return this.#output.abandon();
   }
-}
 
-function jsonLine(flow: Flow): string {
-  let line = '';
-  for (let i = 0; i < CLASSIC.length; i++) {
-    const column = CLASSIC[i];
-    line += PREFIXES[i];
-    switch (column.type) {
-      case 'integer':
-      case 'number': {
-        const value = flow[column.name];
-        line += Number.isFinite(value) ? value : 'null';
-        break;
-      }
-      case 'flag-count': {
-        const [forth, back] = flow[column.name];
-        line += `[${forth},${back}]`;
-        break;
-      }
-      default:
-        line += jsonText(flow[column.name], flow);
+  #line(batch: FlowBatch, row: number): string {
+    const { store } = batch;
+    const metrics = batch.metrics(row);
+    let line = '';
+    for (let i = 0; i < this.#columns.length; i++) {
+      const { type, read } = this.#columns[i];
+      const value = read(store, row, metrics);
+      line += this.#prefixes[i];
+      if (typeof value === 'number') line += Number.isFinite(value) ? value : 'null';
+      else if (type === 'flag-count') line += `[${(value as number[])[0]},${(value as number[])[1]}]`;
+      else line += jsonText(value, () => batch.flow(row));
     }
+    return `${line}}\n`;
   }
-  return `${line}}\n`;
 }

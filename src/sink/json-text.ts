@@ -4,10 +4,11 @@ import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
 
 /** @throws NfstreamError USER_METRIC_FAILED, naming metric and flow. */
-export function jsonText(value: unknown, flow: Flow): string | undefined {
+export function jsonText(value: unknown, flowOf: () => Flow): string | undefined {
   try {
     return JSON.stringify(value);
   } catch (cause) {
+    const flow = flowOf();
     const name = Object.keys(flow.metrics).find((metric) => !isJson(flow.metrics[metric]));
     const where = `${flow.ip_src}:${flow.src_port} -> ${flow.ip_dst}:${flow.dst_port} (protocol ${flow.ip_protocol})`;
     const [why] = String(cause instanceof Error ? cause.message : cause).split('\n');

@@ -4,10 +4,21 @@
 // (output.ts). Memory is bounded: a batch becomes text while `write` runs and is not kept, and text that the output
 // can't take yet holds the caller up.
 import type { FlowBatch } from '../flow/flow-batch.ts';
+import type { Column } from '../flow/schema.ts';
+
+/** What a run's flows have. */
+export interface SinkColumns {
+  /** Of a record: metrics lie in an object. */
+  readonly record: readonly Column[];
+  /** Of a table: metrics are columns of their own. */
+  readonly table: readonly Column[];
+}
 
 export interface Sink {
   /** Flows written so far. */
   readonly rows: number;
+  /** Bytes handed to the output so far; what is still being put together may be missing. */
+  readonly bytes: number;
 
   /**
    * Adds a batch's flows; they are read before this returns. When it returns a promise, wait for it before the next
@@ -20,4 +31,7 @@ export interface Sink {
 
   /** Gives the output up instead: a file of its own is removed, a pipe or terminal gets the rows so far. */
   abandon(): Promise<void>;
+
+  /** Removes what is not finished, at once: for a process that is about to die. */
+  unlink(): void;
 }

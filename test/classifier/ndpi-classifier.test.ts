@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NFStreamClassifier } from '../../src/classifier/classifier.ts';
-import { NDPI_FIELDS, type NdpiMetrics } from '../../src/classifier/ndpi-fields.ts';
+import { NDPI_FIELDS, type NdpiMetrics } from '../../src/flow/fields/ndpi.ts';
 import type { NfstreamError } from '../../src/errors.ts';
 import type { Flow } from '../../src/flow/flow.ts';
 import { BUILD_COMMAND } from '../../src/native/addon.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NDPI_FIELDS, type NdpiMetrics } from '../../src/classifier/ndpi-fields.ts';
+import { NDPI_FIELDS, type NdpiMetrics } from '../../src/flow/fields/ndpi.ts';
 import { NdpiNames } from '../../src/classifier/ndpi-names.ts';
 import { NDPI_RESULT_FIELDS, type NdpiAddon, type NdpiDetector, type NdpiResult } from '../../src/native/ndpi.ts';
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NFStreamClassifier } from '../../src/classifier/classifier.ts';
 import { ProcessClassifier } from '../../src/classifier/process-classifier.ts';
-import { PROCESS_FIELDS } from '../../src/classifier/process-fields.ts';
+import { PROCESS_FIELDS } from '../../src/flow/fields/process.ts';
 import type { NfstreamError } from '../../src/errors.ts';
 import type { Flow } from '../../src/flow/flow.ts';
 import { type CaptureAddon, loadCapture } from '../../src/native/capture.ts';

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NDPI_FIELDS } from '../../src/classifier/ndpi-fields.ts';
+import { NDPI_FIELDS } from '../../src/flow/fields/ndpi.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
 import { CLASSIC } from '../../src/flow/schema.ts';
 import { FACEBOOK, FACEBOOK_CORE, FACEBOOK_LABELS } from '../facebook.ts';

@@ -1,0 +1,136 @@
+// What a record says, read as numbers and texts. The field table (schema.ts) and the view on a flow (flow.ts) both read
+// through these functions; nothing else knows where a value lies.
+import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
+import { addressText } from './address-text.ts';
+import { FLOW_ID, SEGMENT } from './feature-layout.ts';
+import {
+  DOUBLE_BYTES,
+  DOUBLE_END,
+  DOUBLE_ID,
+  DOUBLE_PACKETS,
+  DOUBLE_START,
+  EXPORT_ACTIVE,
+  EXPORT_CAPACITY,
+  EXPORT_TCP_END,
+  EXPORT_TERMINATION,
+  RECORD_DOUBLES,
+  RECORD_WORDS,
+  type RecordStore,
+  WORD_FLAGS,
+  WORD_REASON,
+} from './record.ts';
+
+/** Source to destination, destination to source, or both together. */
+export type Way = typeof SRC_TO_DST | typeof DST_TO_SRC | typeof BOTH_WAYS;
+export const SRC_TO_DST = 0;
+export const DST_TO_SRC = 1;
+export const BOTH_WAYS = 2;
+
+export function srcAddress(store: RecordStore, row: number): string {
+  return addressText(ipVersion(store, row), store.words, row * RECORD_WORDS);
+}
+
+export function dstAddress(store: RecordStore, row: number): string {
+  return addressText(ipVersion(store, row), store.words, row * RECORD_WORDS + KEY_DST);
+}
+
+export function srcPort(store: RecordStore, row: number): number {
+  return store.words[row * RECORD_WORDS + KEY_PORTS] >>> 16;
+}
+
+export function dstPort(store: RecordStore, row: number): number {
+  return store.words[row * RECORD_WORDS + KEY_PORTS] & 0xffff;
+}
+
+export function ipProtocol(store: RecordStore, row: number): number {
+  return store.words[row * RECORD_WORDS + KEY_META] & 0xff;
+}
+
+export function ipVersion(store: RecordStore, row: number): number {
+  return (store.words[row * RECORD_WORDS + KEY_META] >>> 8) & 0xff;
+}
+
+export function vlanId(store: RecordStore, row: number): number {
+  return store.words[row * RECORD_WORDS + KEY_META] >>> 16;
+}
+
+export function tunnelId(store: RecordStore, row: number): number {
+  return store.words[row * RECORD_WORDS + KEY_TUNNEL] >>> 24;
+}
+
+export function packets(store: RecordStore, row: number, way: Way): number {
+  return counted(store, row * RECORD_DOUBLES + DOUBLE_PACKETS, way);
+}
+
+export function bytes(store: RecordStore, row: number, way: Way): number {
+  return counted(store, row * RECORD_DOUBLES + DOUBLE_BYTES, way);
+}
+
+function counted({ doubles }: RecordStore, at: number, way: Way): number {
+  return way === BOTH_WAYS ? doubles[at] + doubles[at + 1] : doubles[at + way];
+}
+
+/** `flag` is an index into TCP_FLAGS. */
+export function flags({ words }: RecordStore, row: number, flag: number, way: Way): number {
+  const at = row * RECORD_WORDS + WORD_FLAGS + flag * 2;
+  return way === BOTH_WAYS ? (words[at] >>> 0) + (words[at + 1] >>> 0) : words[at + way] >>> 0;
+}
+
+/** Time of the earliest packet, ms since the epoch. */
+export function startTime({ doubles }: RecordStore, row: number): number {
+  return doubles[row * RECORD_DOUBLES + DOUBLE_START];
+}
+
+/** Time of the latest packet. */
+export function endTime({ doubles }: RecordStore, row: number): number {
+  return doubles[row * RECORD_DOUBLES + DOUBLE_END];
+}
+
+export function exportReason({ words }: RecordStore, row: number): number {
+  return words[row * RECORD_WORDS + WORD_REASON];
+}
+
+/** NFStream's: 0 idle or the end of the source, 1 active, -1 user code; what it doesn't have: -2 end of TCP, -3 capacity. */
+export function expirationId(store: RecordStore, row: number): number {
+  const reason = exportReason(store, row);
+  if (reason === EXPORT_ACTIVE) return 1;
+  if (reason === EXPORT_TCP_END) return -2;
+  if (reason === EXPORT_CAPACITY) return -3;
+  return reason > EXPORT_TERMINATION ? -1 : 0;
+}
+
+/** How many flows were exported before this one. */
+export function exportId({ doubles }: RecordStore, row: number): number {
+  return doubles[row * RECORD_DOUBLES + DOUBLE_ID];
+}
+
+export function flowId({ extra, layout }: RecordStore, row: number): number {
+  return extra[row * layout.doubles + FLOW_ID];
+}
+
+export function segment({ extra, layout }: RecordStore, row: number): number {
+  return extra[row * layout.doubles + SEGMENT];
+}
+
+const NO_MAC = '00:00:00:00:00:00';
+
+/** Zeros where the link layer has none. */
+export function macAddress({ extraWords, layout }: RecordStore, row: number, way: 0 | 1): string {
+  const at = (row * layout.doubles + layout.macs) * 2;
+  if (extraWords[at + 3] === 0) return NO_MAC;
+  // src: words 0 and the upper half of 1; dst: the lower half of 1 and word 2.
+  const high = way === SRC_TO_DST ? extraWords[at] : (extraWords[at + 1] << 16) | (extraWords[at + 2] >>> 16);
+  const low = way === SRC_TO_DST ? extraWords[at + 1] >>> 16 : extraWords[at + 2] & 0xffff;
+  const hex = (high >>> 0).toString(16).padStart(8, '0') + low.toString(16).padStart(4, '0');
+  return `${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}:${hex.slice(8, 10)}:${hex.slice(10)}`;
+}
+
+/** Time of the first packet of a direction; 0 where there is none. */
+export function firstSeen({ extra, layout }: RecordStore, row: number, way: 0 | 1): number {
+  return extra[row * layout.doubles + layout.directions + way];
+}
+
+/** Time of the last packet of a direction; 0 where there is none. */
+export function lastSeen({ extra, layout }: RecordStore, row: number, way: 0 | 1): number {
+  return extra[row * layout.doubles + layout.directions + 2 + way];
+}
