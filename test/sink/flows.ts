@@ -7,13 +7,15 @@ import {
   DOUBLE_END,
   DOUBLE_PACKETS,
   DOUBLE_START,
+  type RecordShape,
   RecordStore,
   WORD_FLAGS,
   WORD_REASON,
 } from '../../src/flow/record.ts';
-import type { MetricValue } from '../../src/flow/schema.ts';
+import { CLASSIC_SHAPE, type MetricValue, tableColumns } from '../../src/flow/schema.ts';
 import { KEY_DST, KEY_META, KEY_PORTS } from '../../src/packet/packet-columns.ts';
 import type { Output } from '../../src/sink/output.ts';
+import type { SinkColumns } from '../../src/sink/sink.ts';
 
 export interface FlowParts {
   version: 4 | 6;
@@ -51,10 +53,15 @@ export const PLAIN: FlowParts = {
 };
 
 export function batchOf(...flows: Partial<FlowParts>[]): FlowBatch {
-  const batch = new FlowBatch();
+  return shapedBatchOf(CLASSIC_SHAPE, ...flows);
+}
+
+/** Flows of a run with other columns; what their features measured is zero. */
+export function shapedBatchOf(shape: RecordShape, ...flows: Partial<FlowParts>[]): FlowBatch {
+  const batch = new FlowBatch(shape);
   for (const parts of flows) {
     const flow = { ...PLAIN, ...parts };
-    const store = new RecordStore(1);
+    const store = new RecordStore(1, shape);
     store.words.set(flow.src, 0);
     store.words.set(flow.dst, KEY_DST);
     store.words[KEY_PORTS] = (flow.srcPort << 16) | flow.dstPort;
@@ -68,6 +75,13 @@ export function batchOf(...flows: Partial<FlowParts>[]): FlowBatch {
     batch.push(store, 0, new Flow(store, 0, flow.metrics));
   }
   return batch;
+}
+
+/** The columns of a run of the schema `classic` without nDPI. */
+export function classicColumns(metrics: readonly string[] = [], hasOthers = false): SinkColumns {
+  const { columns } = CLASSIC_SHAPE;
+  const options = { enableNdpi: false, systemVisibility: false };
+  return { record: columns, table: tableColumns(columns, options, { names: metrics, hasOthers }) };
 }
 
 /** Text as hostile as it gets: separators, quotes, line ends, formulas, controls, lone surrogates. */
@@ -115,13 +129,24 @@ export const flowParts = (): fc.Arbitrary<FlowParts> =>
     metrics: fc.dictionary(fc.oneof(fc.string(), hostileText()), metricValue(), { maxKeys: 5 }),
   });
 
-export class TextOutput implements Output {
-  readonly name = 'text';
-  text = '';
+/** Keeps what it gets. */
+export class MemoryOutput implements Output {
+  readonly name = 'memory';
+  readonly isFile = false;
+  readonly #pieces: Uint8Array[] = [];
+  bytes = 0;
   ended: 'closed' | 'abandoned' | undefined;
 
-  append(text: string): void {
-    this.text += text;
+  append(data: string | Uint8Array): void {
+    const piece = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+    this.#pieces.push(piece);
+    this.bytes += piece.length;
+  }
+  get content(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
+  get text(): string {
+    return this.content.toString('utf8');
   }
   async close(): Promise<void> {
     this.ended = 'closed';
