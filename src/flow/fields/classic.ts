@@ -2,14 +2,17 @@
 import * as read from '../read-record.ts';
 import { TCP_FLAGS } from '../record.ts';
 import type { Field } from './field.ts';
+import { flagElement } from './ipfix.ts';
 
 const flag = (name: (typeof TCP_FLAGS)[number][0]) => {
   const index = TCP_FLAGS.findIndex(([known]) => known === name);
+  const element = flagElement(name, 0);
   return {
     type: 'flag-count',
     size: 'int64',
     unit: 'packets',
     meaning: `TCP packets with ${name.toUpperCase()} set, [src to dst, dst to src]`,
+    ...(element === undefined ? {} : { ipfix: `${element} and ${flagElement(name, 1)}` }),
     read: (store, row) => [read.flags(store, row, index, 0), read.flags(store, row, index, 1)],
   } as const satisfies Omit<Field, 'name'>;
 };
@@ -19,7 +22,7 @@ export const CLASSIC_FIELDS = [
   {
     name: 'ip_src',
     type: 'string',
-    meaning: 'address that sent the first packet, canonical text (RFC 5952)',
+    meaning: "address that sent the conversation's first packet, canonical text (RFC 5952)",
     ipfix: 'sourceIPv4Address / sourceIPv6Address',
     read: read.srcAddress,
   },
@@ -34,7 +37,7 @@ export const CLASSIC_FIELDS = [
     name: 'src_port',
     type: 'integer',
     size: 'uint16',
-    meaning: 'transport port of ip_src, 0 where the protocol has none',
+    meaning: 'transport port of the source, 0 where the protocol has none',
     ipfix: 'sourceTransportPort',
     read: read.srcPort,
   },
@@ -42,7 +45,7 @@ export const CLASSIC_FIELDS = [
     name: 'dst_port',
     type: 'integer',
     size: 'uint16',
-    meaning: 'transport port of ip_dst, 0 where the protocol has none',
+    meaning: 'transport port of the destination, 0 where the protocol has none',
     ipfix: 'destinationTransportPort',
     read: read.dstPort,
   },
@@ -59,7 +62,7 @@ export const CLASSIC_FIELDS = [
     type: 'integer',
     size: 'uint16',
     meaning: 'innermost VLAN id, 0 for none',
-    ipfix: 'vlanId',
+    ipfix: 'dot1qCustomerVlanId',
     read: read.vlanId,
   },
   {
@@ -107,7 +110,7 @@ export const CLASSIC_FIELDS = [
     type: 'timestamp',
     unit: 'ms since 1970-01-01 UTC',
     meaning: 'time of the earliest packet, fraction kept',
-    ipfix: 'flowStartMilliseconds',
+    ipfix: 'flowStartMicroseconds',
     read: read.startTime,
   },
   {
@@ -115,7 +118,7 @@ export const CLASSIC_FIELDS = [
     type: 'timestamp',
     unit: 'ms since 1970-01-01 UTC',
     meaning: 'time of the latest packet, fraction kept',
-    ipfix: 'flowEndMilliseconds',
+    ipfix: 'flowEndMicroseconds',
     read: read.endTime,
   },
   {

@@ -17,8 +17,15 @@ export const NDPI_FIELDS = [
     type: 'string',
     repeats: true,
     meaning: 'application as nDPI names it, "master.app" where one runs over the other (TLS.Facebook); Unknown',
+    ipfix: 'applicationName',
   },
-  { name: 'category_name', type: 'string', repeats: true, meaning: "nDPI's category of the application; Unspecified" },
+  {
+    name: 'category_name',
+    type: 'string',
+    repeats: true,
+    meaning: "nDPI's category of the application; Unspecified",
+    ipfix: 'applicationCategoryName',
+  },
   {
     name: 'http_dns_server_name',
     type: 'string',
@@ -51,7 +58,6 @@ export const NDPI_FIELDS = [
     name: 'application_confidence',
     type: 'integer',
     size: 'int32',
-
     meaning:
       '0 unknown, 1 by port, 2 by address or custom rule, 3 partial or aggressive inspection, ' +
       '4 the same from a cache, 5 inspection of a related flow (cache), 6 deep packet inspection',
@@ -60,7 +66,6 @@ export const NDPI_FIELDS = [
     name: 'application_is_guessed',
     type: 'integer',
     size: 'int32',
-
     meaning: '1 when packets did not tell and nDPI guessed, otherwise 0',
   },
   { name: 'risks', type: 'string-list', meaning: "names of nDPI's flow risks" },
@@ -80,10 +85,24 @@ export const NDPI_FIELDS = [
     type: 'string',
     repeats: true,
     meaning: 'User-Agent of an HTTP request, or of a QUIC client',
+    ipfix: 'httpUserAgent',
   },
-  { name: 'http_content_type', type: 'string', repeats: true, meaning: 'Content-Type of an HTTP response' },
+  {
+    name: 'http_content_type',
+    type: 'string',
+    repeats: true,
+    meaning: 'Content-Type of an HTTP response',
+    ipfix: 'httpContentType',
+  },
   { name: 'http_url', type: 'string', meaning: 'host and path that an HTTP request asks for' },
-  { name: 'http_status', type: 'integer', size: 'int32', nullable: true, meaning: 'status code of the HTTP response' },
+  {
+    name: 'http_status',
+    type: 'integer',
+    size: 'int32',
+    nullable: true,
+    meaning: 'status code of the HTTP response',
+    ipfix: 'httpStatusCode',
+  },
   {
     name: 'tls_alpn',
     type: 'string',

@@ -4,6 +4,7 @@ import { flags, type Way } from '../read-record.ts';
 import { TCP_FLAGS } from '../record.ts';
 import { gapStatistic, type Statistic, sizeStatistic } from '../statistics.ts';
 import type { Field } from './field.ts';
+import { directed, flagElement } from './ipfix.ts';
 
 type WayName = 'bidirectional' | 'src2dst' | 'dst2src';
 type FlagName = (typeof TCP_FLAGS)[number][0];
@@ -39,10 +40,10 @@ const sizes: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
   })),
 );
 
+/** An element is of one direction (RFC 5103); there is none of both together. */
 function ipfixOf(what: Statistic, way: Way): { ipfix?: string } {
-  if (way === 1 || what === 'mean' || what === 'stddev') return {};
-  if (way === 2) return { ipfix: what === 'min' ? 'minimumLayer2TotalLength' : 'maximumLayer2TotalLength' };
-  return {};
+  if (way === 2 || what === 'mean' || what === 'stddev') return {};
+  return { ipfix: directed(what === 'min' ? 'minimumLayer2TotalLength' : 'maximumLayer2TotalLength', way) };
 }
 
 const gaps: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
@@ -56,6 +57,11 @@ const gaps: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
   })),
 );
 
+function flagIpfix(flag: FlagName, way: Way): { ipfix?: string } {
+  const ipfix = way === 2 ? undefined : flagElement(flag, way);
+  return ipfix === undefined ? {} : { ipfix };
+}
+
 const flagCounts: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
   TCP_FLAGS.map(([flag], index) => ({
     name: `${wayName}_${flag}_packets` as const,
@@ -63,6 +69,7 @@ const flagCounts: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
     unit: 'packets',
     meaning: `TCP packets with ${flag.toUpperCase()} set, ${where}`,
     feature: 'statistics' as const,
+    ...flagIpfix(flag, way),
     read: (store, row) => flags(store, row, index, way),
   })),
 );
