@@ -5,7 +5,7 @@ import { Packet } from './classifier/packet.ts';
 import { PacketGuard } from './classifier/packet-guard.ts';
 import { FlowMeter } from './flow/meter.ts';
 import type { UserMetric } from './metric/metric.ts';
-import type { ResolvedOptions } from './options.ts';
+import { type ResolvedOptions, recordShapeOf } from './options.ts';
 import type { PacketStage } from './packet/packet-stage.ts';
 import type { Pipeline } from './pipeline.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
@@ -13,14 +13,18 @@ import { PacketBatch, type PacketSource } from './source/source.ts';
 export interface Stages {
   readonly source: PacketSource;
   readonly packets: PacketStage;
-  /** In the order in which they see a packet, the built-in ones first. */
-  readonly classifiers: readonly NFStreamClassifier[];
+  /** They see a packet before the user's. */
+  readonly builtIn: readonly NFStreamClassifier[];
+  readonly userClassifiers: readonly NFStreamClassifier[];
   readonly userMetrics: Readonly<Record<string, UserMetric>>;
+  /** Where several meters number their packets. */
+  readonly numbering?: { readonly index: number; readonly meters: number } | undefined;
 }
 
 /** The pipeline of these stages; `options` say how to meter. */
 export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipeline {
-  const { source, packets, classifiers, userMetrics } = stages;
+  const { source, packets, userMetrics } = stages;
+  const classifiers = [...stages.builtIn, ...stages.userClassifiers];
   const batch = new PacketBatch();
   const hasUserCode = classifiers.length > 0 || Object.keys(userMetrics).length > 0;
   const packet = new Packet(batch, packets.columns);
@@ -33,6 +37,10 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
       inactiveTimeoutMs: options.inactiveTimeout * 1000,
       expiresActive: source.clock !== null || options.replaySpeed !== undefined,
       onCapacity: options.onCapacity,
+      tcpEnd: options.tcpEnd,
+      accountingMode: options.accountingMode,
+      shape: recordShapeOf(options, stages),
+      numbering: stages.numbering,
     },
     packets.columns,
     labeller,

@@ -13,7 +13,7 @@ export interface StreamerStats {
   /** Flows that the table takes at most: `capacity`. */
   flows_capacity: number;
   /** Flows that ended, settled and were not dropped, by what ended them; after a `break` those that nobody took, too. */
-  flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number };
+  flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number; tcp_end: number };
   /** Flows dropped because the table was full. */
   flows_evicted: number;
   /** Bytes of the capture, after decompression. */
@@ -48,7 +48,7 @@ export function emptyStats(): StreamerStats {
     packets_skipped: Object.fromEntries(REASONS.map((reason) => [reason, 0])) as Record<SkipReason, number>,
     flows_live: 0,
     flows_capacity: 0,
-    flows_exported: { inactive: 0, active: 0, termination: 0, user: 0, capacity: 0 },
+    flows_exported: { inactive: 0, active: 0, termination: 0, user: 0, capacity: 0, tcp_end: 0 },
     flows_evicted: 0,
     bytes_read: 0,
     capture: null,

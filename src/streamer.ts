@@ -2,10 +2,10 @@
 import { buildPipeline } from './build-pipeline.ts';
 import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
-import type { NdpiMetrics } from './flow/fields/ndpi.ts';
 import type { Packet } from './classifier/packet.ts';
-import type { ProcessMetrics } from './flow/fields/process.ts';
 import { NfstreamError } from './errors.ts';
+import type { NdpiMetrics } from './flow/fields/ndpi.ts';
+import type { ProcessMetrics } from './flow/fields/process.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { FlowMetrics, MetricValue } from './flow/schema.ts';
@@ -163,7 +163,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     if (this.#isIterated) {
       throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
     }
-    const { signal, handleSigint } = this.#options;
+    const { signal, handleSigint, maxFlows } = this.#options;
     this.#isIterated = true;
     this.#metering ??= this.#build();
     const metering = this.#metering;
@@ -175,12 +175,17 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     const cancelDuration = after(this.#options.duration, stop);
     try {
       let hasWarned = false;
+      let exported = 0;
       for await (const batch of metering.flows(() => this.#isStopped)) {
         if (!hasWarned && metering.isFull) {
           hasWarned = true;
           warnOfCapacity(this.#options);
         }
+        batch.count = Math.min(batch.count, maxFlows - exported);
+        batch.number(exported);
+        exported += batch.count;
         yield batch;
+        if (exported === maxFlows) break;
       }
     } finally {
       this.#endedAt = performance.now();
@@ -201,7 +206,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
       return buildPipeline(options, {
         source,
         packets,
-        classifiers: [...this.#builtIn, ...userClassifiers],
+        builtIn: this.#builtIn,
+        userClassifiers,
         userMetrics,
       });
     };

@@ -7,6 +7,7 @@ import { Flow } from '../src/flow/flow.ts';
 import { FLOW_BATCH_ROWS, FlowBatch } from '../src/flow/flow-batch.ts';
 import type { FlowMeter } from '../src/flow/meter.ts';
 import { RecordStore } from '../src/flow/record.ts';
+import { CLASSIC_SHAPE } from '../src/flow/schema.ts';
 import { Outbox } from '../src/outbox.ts';
 
 /** `onFlowTerminate` of the first flow is a promise until `settle`. */
@@ -36,15 +37,15 @@ class Finished {
   }
 
   end(): void {
-    const flow = new Flow(new RecordStore(1), 0);
+    const flow = new Flow(new RecordStore(1, CLASSIC_SHAPE), 0);
     this.#terminations.start(flow);
     let batch = this.#batches.at(-1);
     if (batch === undefined || batch.isFull) {
-      batch = new FlowBatch();
+      batch = new FlowBatch(CLASSIC_SHAPE);
       this.#batches.push(batch);
       this.made++;
     }
-    batch.push(new RecordStore(1), 0, flow);
+    batch.push(new RecordStore(1, CLASSIC_SHAPE), 0, flow);
   }
 
   get hasFullBatch(): boolean {

@@ -4,7 +4,7 @@
 import { instanceText } from '../check-option.ts';
 import type { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
-import type { FlowObserver } from '../flow/meter.ts';
+import type { FlowObserver } from '../flow/flow-observer.ts';
 import type { RecordStore } from '../flow/record.ts';
 import type { MetricValue } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';

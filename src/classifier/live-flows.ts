@@ -8,7 +8,7 @@
 import { inspect } from 'node:util';
 import { Flow } from '../flow/flow.ts';
 import { RecordStore } from '../flow/record.ts';
-import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
+import { CLASSIC_SHAPE, type FlowMetrics, type MetricValue } from '../flow/schema.ts';
 
 export interface LiveFlows {
   /** A flow began in `slot`. */
@@ -89,7 +89,7 @@ export class FlowCursor implements LiveFlows {
   readonly #names: readonly string[];
   readonly #zeros: Zeros;
   readonly #flow: MovingFlow;
-  #store: RecordStore = new RecordStore(1);
+  #store: RecordStore = new RecordStore(1, CLASSIC_SHAPE);
   /** By slot: the time of its last packet, then a value for each metric. NaN: no number, and #others has it there. */
   #values = new Float64Array(0);
   readonly #others: (MetricValue | undefined)[] = [];

@@ -11,6 +11,7 @@
 
 import type { RecordStore } from './record.ts';
 import * as record from './record.ts';
+import type { SlotClocks } from './slot-clocks.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { DOUBLE_CLOCK, RECORD_DOUBLES, RECORD_WORDS, WORD_BUCKET, WORD_NEXT, WORD_PREVIOUS } = record;
@@ -24,32 +25,16 @@ export interface Timeouts {
   readonly inactiveMs: number;
   readonly activeMs: number;
   /** By slot: the clock at the flow's start; null where the active timeout waits for the flow's next packet. */
-  readonly starts: StartClocks | null;
-}
-
-/** The clock at the start of each live flow. A record has the first time stamp only, and clocks get set. */
-export class StartClocks {
-  #ms = new Float64Array(1024);
-
-  get(slot: number): number {
-    return this.#ms[slot];
-  }
-
-  set(slot: number, clockMs: number): void {
-    if (slot >= this.#ms.length) {
-      const longer = new Float64Array(Math.max(slot + 1, this.#ms.length * 2));
-      longer.set(this.#ms);
-      this.#ms = longer;
-    }
-    this.#ms[slot] = clockMs;
-  }
+  readonly starts: SlotClocks | null;
+  /** By slot: the clock at which a flow ends because its connection has; Infinity while it has not. Null where it never does. */
+  readonly closes: SlotClocks | null;
 }
 
 export class ExpiryWheel {
   readonly #store: RecordStore;
   readonly #timeouts: Timeouts;
-  /** No deadline lies further ahead; may be Infinity: nothing is queued then. */
-  readonly #horizonMs: number;
+  /** Whether any flow ends by the clock: otherwise nothing is queued. */
+  readonly #isUsed: boolean;
   /** No flow is queued so many ticks ahead. */
   readonly #reach: number;
   readonly #tickMs: number;
@@ -62,28 +47,29 @@ export class ExpiryWheel {
   constructor(store: RecordStore, timeouts: Timeouts) {
     this.#store = store;
     this.#timeouts = timeouts;
-    const { inactiveMs, activeMs, starts } = timeouts;
+    const { inactiveMs, activeMs, starts, closes } = timeouts;
     const timeout = starts === null ? inactiveMs : Math.min(inactiveMs, activeMs);
-    this.#horizonMs = timeout;
-    const finite = Number.isFinite(timeout) ? timeout : 0;
+    this.#isUsed = Number.isFinite(timeout) || closes !== null;
+    const finite = Number.isFinite(timeout) ? timeout : TICKS_PER_TIMEOUT * MAX_TICK_MS;
     this.#tickMs = Math.max(1, Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT));
     this.#reach = Math.min(Math.floor(finite / this.#tickMs) + 2, MAX_BUCKETS);
     const buckets = 2 ** Math.ceil(Math.log2(this.#reach));
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#tails = new Int32Array(buckets).fill(-1);
-    if (!Number.isFinite(timeout)) this.nextTickMs = Number.POSITIVE_INFINITY;
+    if (!this.#isUsed) this.nextTickMs = Number.POSITIVE_INFINITY;
   }
 
   /** When the flow ends unless a packet comes. */
   #deadlineOf(slot: number): number {
-    const { inactiveMs, activeMs, starts } = this.#timeouts;
-    const inactive = this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + inactiveMs;
-    return starts === null ? inactive : Math.min(inactive, starts.get(slot) + activeMs);
+    const { inactiveMs, activeMs, starts, closes } = this.#timeouts;
+    let deadline = this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + inactiveMs;
+    if (starts !== null) deadline = Math.min(deadline, starts.get(slot) + activeMs);
+    return closes === null ? deadline : Math.min(deadline, closes.get(slot));
   }
 
   /** Queues a flow under its deadline. */
   add(slot: number): void {
-    if (this.#horizonMs === Number.POSITIVE_INFINITY) return;
+    if (!this.#isUsed) return;
     const { words } = this.#store;
     const tick = Math.floor(this.#deadlineOf(slot) / this.#tickMs);
     const bucket = this.#bucketOf(Math.min(tick, this.#tick + this.#reach - 1));
@@ -99,7 +85,7 @@ export class ExpiryWheel {
 
   /** Takes a flow out, wherever it is queued. */
   remove(slot: number): void {
-    if (this.#horizonMs === Number.POSITIVE_INFINITY) return;
+    if (!this.#isUsed) return;
     const { words } = this.#store;
     const base = slot * RECORD_WORDS;
     const bucket = words[base + WORD_BUCKET];

@@ -1,6 +1,6 @@
 // Finished flows on their way to whoever reads them: copies of their records side by side, in the order they ended.
 import { Flow } from './flow.ts';
-import { type RecordShape, RecordStore } from './record.ts';
+import { DOUBLE_ID, RECORD_DOUBLES, type RecordShape, RecordStore } from './record.ts';
 import type { FlowMetrics } from './schema.ts';
 
 /** A kept Flow keeps its batch: small enough (12 KB) that this doesn't matter, big enough to be cheap. */
@@ -43,6 +43,12 @@ export class FlowBatch {
   flow(row: number): Flow {
     this.#flows[row] ??= new Flow(this.store, row);
     return this.#flows[row];
+  }
+
+  /** Gives the flows their places in the order of export, the first of them `from`. */
+  number(from: number): void {
+    const { doubles } = this.store;
+    for (let row = 0; row < this.count; row++) doubles[row * RECORD_DOUBLES + DOUBLE_ID] = from + row;
   }
 
   /** What `flow(row).metrics` is, without a view where there is none yet: for reading only. */

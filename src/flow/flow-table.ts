@@ -9,7 +9,7 @@
 import * as packet from '../packet/packet-columns.ts';
 import { matchKey } from './key.ts';
 import * as record from './record.ts';
-import { RecordStore } from './record.ts';
+import { type RecordShape, RecordStore } from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { KEY_WORDS } = packet;
@@ -36,9 +36,9 @@ export class FlowTable {
   highWater = 0;
   #free = -1;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, shape: RecordShape) {
     this.capacity = capacity;
-    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS));
+    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS), shape);
     this.buckets = new Int32Array(FIRST_ROWS * 2);
     this.mask = this.buckets.length - 1;
   }

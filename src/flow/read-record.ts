@@ -99,9 +99,11 @@ export function expirationId(store: RecordStore, row: number): number {
   return reason > EXPORT_TERMINATION ? -1 : 0;
 }
 
-/** How many flows were exported before this one. */
+/** How many flows were exported before this one; -1 while it is live. */
 export function exportId({ doubles }: RecordStore, row: number): number {
-  return doubles[row * RECORD_DOUBLES + DOUBLE_ID];
+  const id = doubles[row * RECORD_DOUBLES + DOUBLE_ID];
+  // A live flow has its neighbours in the queue there: two words, which read as no whole number.
+  return Number.isInteger(id) ? id : -1;
 }
 
 export function flowId({ extra, layout }: RecordStore, row: number): number {

@@ -31,6 +31,9 @@ export class DecodeState {
   vlan = 0;
   /** Word KEY_TUNNEL of the innermost tunnel so far. */
   tunnel = 0;
+  /** MAC addresses of the innermost link layer so far; -1 for none. */
+  srcMacAt = -1;
+  dstMacAt = -1;
   /** Tunnels and pseudowires entered so far. */
   depth = 0;
 

@@ -89,9 +89,13 @@ export function decodeEtherType(state: DecodeState, etherType: number, at: numbe
 /** Ethernet inside something else, which may again hold Ethernet: bounded. */
 export function decodeInnerEthernet(state: DecodeState, at: number, end: number): number {
   if (state.depth >= MAX_NESTING) return SKIP_NOT_IP;
+  const { srcMacAt, dstMacAt } = state;
   state.depth++;
   const status = decodeEthernet(state, at, end);
   state.depth--;
+  // It may be no Ethernet after all.
+  state.srcMacAt = srcMacAt;
+  state.dstMacAt = dstMacAt;
   return status;
 }
 

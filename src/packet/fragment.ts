@@ -37,6 +37,8 @@ export function writeLaterFragment(
 ): void {
   const { columns, row } = state;
   columns.isLaterFragment[row] = 1;
+  columns.srcMacAt[row] = state.srcMacAt;
+  columns.dstMacAt[row] = state.dstMacAt;
   columns.ipAt[row] = at;
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;

@@ -23,7 +23,12 @@ const VERSION_AND_TYPE = 0x0f;
 const TYPE_DATA_VERSION_0 = 0x08;
 const SUBTYPE_QOS = 0x80;
 const SUBTYPE_NO_DATA = 0x40;
-const TO_AND_FROM_DS = 0x03;
+const TO_DS = 0x01;
+const FROM_DS = 0x02;
+const TO_AND_FROM_DS = TO_DS | FROM_DS;
+const ADDRESS_1 = 4;
+const ADDRESS_2 = 10;
+const ADDRESS_3 = 16;
 const PROTECTED = 0x40;
 const ORDER = 0x80;
 const QOS_AMSDU_PRESENT = 0x80;
@@ -64,6 +69,12 @@ function decodeDataFrame(state: DecodeState, at: number, end: number, alignment:
   if (end - at < headerBytes) return SKIP_SHORT_HEADER;
   if ((view.getUint16(at + 22, isLittle) & FRAGMENT_NUMBER) !== 0) return SKIP_NOT_IP;
 
+  // Table 9-60 of the specification. DIFFERS: NFStream takes address 2 for the sender and address 3 for the receiver,
+  // whichever way the frame goes (kind mac_80211).
+  const isToDs = (flags & TO_DS) !== 0;
+  const isFromDs = (flags & FROM_DS) !== 0;
+  state.dstMacAt = at + (isToDs ? ADDRESS_3 : ADDRESS_1);
+  state.srcMacAt = at + (isFromDs ? (isToDs ? HEADER_BYTES : ADDRESS_3) : ADDRESS_2);
   const payloadAt = at + headerBytes;
   if (!isQos || (view.getUint16(at + qosOffset, isLittle) & QOS_AMSDU_PRESENT) === 0) {
     return decodeLlc(state, end - payloadAt, payloadAt, end);

@@ -66,9 +66,12 @@ export function decodeIpTunnel(
   lengthEnd: number,
 ): number {
   const outerLengthEnd = state.lengthEnd;
+  const { srcMacAt, dstMacAt } = state;
   state.lengthEnd = lengthEnd;
   const status = decodeByProtocol(state, protocol, at, end);
   state.lengthEnd = outerLengthEnd;
+  state.srcMacAt = srcMacAt;
+  state.dstMacAt = dstMacAt;
   return status;
 }
 

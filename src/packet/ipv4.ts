@@ -81,6 +81,8 @@ export function decodeIpv4(state: DecodeState, at: number, end: number): number 
   key[keyAt + KEY_META] = protocol | VERSION_BITS | (state.vlan << 16);
   key[keyAt + KEY_TUNNEL] = state.tunnel;
   columns.isLaterFragment[row] = 0;
+  columns.srcMacAt[row] = state.srcMacAt;
+  columns.dstMacAt[row] = state.dstMacAt;
   columns.ipAt[row] = at;
   columns.ipSize[row] = size;
   columns.transportAt[row] = transportAt;

@@ -76,6 +76,9 @@ export class PacketColumns {
   readonly tcpFlags: Uint8Array;
   /** 1 for a non-first fragment (no transport header in this packet). */
   readonly isLaterFragment: Uint8Array;
+  /** MAC address of the sender by the innermost link layer that has one; -1 for none, as of the receiver. */
+  readonly srcMacAt: Int32Array;
+  readonly dstMacAt: Int32Array;
   /** Innermost IP header. */
   readonly ipAt: Int32Array;
   /** Length of the innermost IP packet by its own header (payload and header, extension headers included). */
@@ -92,6 +95,8 @@ export class PacketColumns {
     this.key = new Int32Array(capacity * KEY_WORDS);
     this.tcpFlags = new Uint8Array(capacity);
     this.isLaterFragment = new Uint8Array(capacity);
+    this.srcMacAt = new Int32Array(capacity);
+    this.dstMacAt = new Int32Array(capacity);
     this.ipAt = new Int32Array(capacity);
     this.ipSize = new Int32Array(capacity);
     this.transportAt = new Int32Array(capacity);

@@ -66,6 +66,8 @@ export function decodeOtherFrames(state: DecodeState, batch: PacketBatch, snaple
     state.row = row;
     state.vlan = 0;
     state.tunnel = TUNNEL_NONE;
+    state.srcMacAt = -1;
+    state.dstMacAt = -1;
     // Where headers leave a length open, the frame ends here. Writers that state a wire length below the captured one
     // (0, for one) are not believed in this; the bytes that a flow counts are the stated ones all the same.
     const lengthEnd = at + Math.max(wire, captured);

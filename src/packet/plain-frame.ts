@@ -39,6 +39,8 @@ const PORT_CAPWAP_DATA = 5247;
 const PORT_TZSP = 37008;
 
 const ETHERNET_HEADER_BYTES = 14;
+/** Where the sender's address stands in it; the receiver's is the first. */
+const ETHERNET_SRC = 6;
 const VLAN_TAG_BYTES = 4;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
@@ -65,7 +67,7 @@ export function decodePlainFrames(
 ): number {
   const { count, view, frameAt, capturedLength, linkType } = batch;
   const { status, key, tcpFlags, isLaterFragment } = columns;
-  const { ipAt, ipSize, transportAt, payloadAt, ipEnd } = columns;
+  const { srcMacAt, dstMacAt, ipAt, ipSize, transportAt, payloadAt, ipEnd } = columns;
   let others = 0;
   for (let row = 0; row < count; row++) {
     if (status[row] !== METERED) continue;
@@ -160,6 +162,8 @@ export function decodePlainFrames(
     key[keyAt + KEY_META] = protocol | version | (vlan << 16);
     key[keyAt + KEY_TUNNEL] = 0;
     isLaterFragment[row] = 0;
+    srcMacAt[row] = frame + ETHERNET_SRC;
+    dstMacAt[row] = frame;
     ipAt[row] = ip;
     ipSize[row] = size;
     transportAt[row] = transport;

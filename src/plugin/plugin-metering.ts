@@ -10,6 +10,7 @@ export class PluginMetering implements Metering {
   readonly #options: ResolvedOptions;
   readonly #build: (userCode: UserCode) => Pipeline;
   #loading: Promise<OneMeter> | undefined;
+  #userCode: UserCode | undefined;
   /** Undefined until the plugins are loaded. */
   #meter: OneMeter | undefined;
 
@@ -21,10 +22,17 @@ export class PluginMetering implements Metering {
 
   #load(): Promise<OneMeter> {
     this.#loading ??= import('./user-code.ts').then(async ({ loadUserCode }) => {
-      this.#meter = new OneMeter(this.#build(await loadUserCode(this.#options)));
+      this.#userCode = await loadUserCode(this.#options);
+      this.#meter = new OneMeter(this.#build(this.#userCode));
       return this.#meter;
     });
     return this.#loading;
+  }
+
+  /** What the plugins define, and the options beside them. */
+  async userCode(): Promise<UserCode> {
+    await this.#load();
+    return this.#userCode as UserCode;
   }
 
   async open(): Promise<void> {

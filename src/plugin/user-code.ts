@@ -9,7 +9,7 @@ import { loadPlugins, type UserCode } from './plugin.ts';
  * INVALID_OPTION where a metric of one plugin and a classifier of another have the same name.
  */
 export async function loadUserCode(options: ResolvedOptions): Promise<UserCode> {
-  const { plugins, userMetrics, userClassifiers, enableNdpi } = options;
+  const { plugins, userMetrics, userClassifiers, enableNdpi, schema } = options;
   if (plugins.length === 0) return { userMetrics, userClassifiers };
   const loaded = await loadPlugins(plugins, enableNdpi);
   const metric = Object.keys(loaded.userMetrics).find((name) => Object.hasOwn(userMetrics, name));
@@ -22,7 +22,7 @@ export async function loadUserCode(options: ResolvedOptions): Promise<UserCode> 
     userClassifiers: [...userClassifiers, ...loaded.userClassifiers],
   };
   // The Streamer's own checks of both kinds together.
-  const checked = resolveOptions({ source: '-', enableNdpi, ...all });
+  const checked = resolveOptions({ source: '-', enableNdpi, schema, ...all });
   return { userMetrics: checked.userMetrics, userClassifiers: checked.userClassifiers };
 }
 

@@ -27,6 +27,8 @@ export class PacketBatch {
    * evenly while the system's is set.
    */
   clockMs: Float64Array;
+  /** What number each row has in the source, from 1, where rows do not follow each other; null where they do. */
+  numbers: Float64Array | null = null;
   /** Where the frame begins in `bytes`. */
   readonly frameAt: Int32Array;
   /** Bytes of the frame that are present at `frameAt`. */

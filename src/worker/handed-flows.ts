@@ -3,12 +3,14 @@
 import { NfstreamError } from '../errors.ts';
 import { Flow } from '../flow/flow.ts';
 import { FlowBatch } from '../flow/flow-batch.ts';
+import type { RecordShape } from '../flow/record.ts';
 import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
 
 export interface HandedFlows {
   readonly count: number;
   /** Of a RecordStore. */
   readonly records: ArrayBuffer;
+  readonly extra: ArrayBuffer;
   /** Null where flows have none. */
   readonly metrics: MetricTable | readonly FlowMetrics[] | null;
 }
@@ -28,6 +30,7 @@ export function handFlows(batch: FlowBatch, hasMetrics: boolean): HandedFlows {
   return {
     count: batch.count,
     records: batch.store.words.buffer as ArrayBuffer,
+    extra: batch.store.extra.buffer as ArrayBuffer,
     metrics: hasMetrics ? metricsOf(batch) : null,
   };
 }
@@ -81,10 +84,9 @@ export class ReceivedBatch extends FlowBatch {
   readonly #metrics: HandedFlows['metrics'];
   readonly #views: Flow[] = [];
 
-  constructor({ count, records, metrics }: HandedFlows) {
-    super();
-    this.store.words = new Int32Array(records);
-    this.store.doubles = new Float64Array(records);
+  constructor({ count, records, extra, metrics }: HandedFlows, shape: RecordShape) {
+    super(shape);
+    this.store.adopt(records, extra);
     this.count = count;
     this.#metrics = metrics;
   }
@@ -92,6 +94,10 @@ export class ReceivedBatch extends FlowBatch {
   override flow(row: number): Flow {
     this.#views[row] ??= new Flow(this.store, row, this.#metricsOf(row));
     return this.#views[row];
+  }
+
+  override metrics(row: number): FlowMetrics {
+    return this.#views[row]?.metrics ?? this.#metricsOf(row);
   }
 
   #metricsOf(row: number): FlowMetrics {

@@ -23,7 +23,7 @@ export const DISCARD = 2;
 /** What a thread is started with. */
 export interface MeterSetup {
   readonly options: ResolvedOptions;
-  /** Which of how many, from 0, for messages. */
+  /** Which of how many, from 0: for messages, and for numbers of packets where each meter counts its own. */
   readonly index: number;
   readonly meters: number;
   /** The thread captures its share of the packets itself; null where it is handed rows. */

@@ -11,7 +11,7 @@
 import { randomInt } from 'node:crypto';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Metering } from '../metering.ts';
-import type { ResolvedOptions } from '../options.ts';
+import { type ResolvedOptions, recordShapeOf } from '../options.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { fanoutProgram, MAX_FANOUT_GROUP } from '../source/fanout-program.ts';
 import type { Fanout } from '../source/interface-capture.ts';
@@ -163,13 +163,16 @@ export class MeterGroup implements Metering {
     const { meters, capacity, plugins, enableNdpi, systemVisibility, packets } = options;
     const group: Fanout = { group: randomInt(1, MAX_FANOUT_GROUP + 1), program: fanoutProgram() };
     const fanout = canFanOut(options, group) ? group : null;
-    const hasFrames = enableNdpi || systemVisibility || plugins.length > 0;
+    const shape = recordShapeOf(options);
+    const readsFrames = shape.layout.macs >= 0 || options.accountingMode !== 'frame';
+    const hasFrames = readsFrames || enableNdpi || systemVisibility || plugins.length > 0;
     const hasClock = this.#source.clock !== null;
     this.#threads = Array.from({ length: meters }, (_, index) => {
       const share = Math.max(1, Math.floor(capacity / meters) + (index < capacity % meters ? 1 : 0));
       const setup = { options: optionsFor(options, share), index, meters, fanout, hasFrames, hasClock };
       const thread: MeterThread = new MeterThread(
         setup,
+        shape,
         () => this.#onChange(thread),
         (warning) => this.#warn(warning),
       );

@@ -1,6 +1,7 @@
 // One meter's thread, as the main thread sees it: started, told what to do, heard, and ended whatever happens to it.
 import { Worker } from 'node:worker_threads';
 import { NfstreamError } from '../errors.ts';
+import type { RecordShape } from '../flow/record.ts';
 import type { StreamerStats } from '../stats.ts';
 import { type HandedFlows, ReceivedBatch } from './handed-flows.ts';
 import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type WarningText } from './messages.ts';
@@ -19,6 +20,8 @@ type ThreadSetup = Omit<MeterSetup, 'control' | 'counters'>;
 
 export class MeterThread {
   readonly #setup: ThreadSetup;
+  /** Of the records that it sends. */
+  readonly #shape: RecordShape;
   readonly #worker: Worker;
   readonly #control = new Int32Array(new SharedArrayBuffer(4));
   readonly #counters: SharedCounters;
@@ -39,8 +42,14 @@ export class MeterThread {
   #setOpened: () => void = () => {};
 
   /** `changed` is called when there are flows to take, and when the meter is done; `warned` when it warns. */
-  constructor(setup: ThreadSetup, changed: () => void, warned: (warning: WarningText) => void) {
+  constructor(
+    setup: ThreadSetup,
+    shape: RecordShape,
+    changed: () => void,
+    warned: (warning: WarningText) => void,
+  ) {
     this.#setup = setup;
+    this.#shape = shape;
     this.#changed = changed;
     this.#warned = warned;
     const counters = new SharedArrayBuffer(COUNTER_BYTES);
@@ -97,7 +106,7 @@ export class MeterThread {
       this.#taken = 0;
       this.send({ type: 'taken', batches: FLOWS_TAKEN });
     }
-    return new ReceivedBatch(flows);
+    return new ReceivedBatch(flows, this.#shape);
   }
 
   /** A parcel to be filled: one that came back, or another one while there are few. Null when all are on their way. */

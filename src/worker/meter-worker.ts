@@ -102,8 +102,10 @@ class MeterWorker {
     refuseNamesOf(builtIn, userClassifiers);
     const pipeline = buildPipeline(options, {
       ...this.#stages(),
-      classifiers: [...builtIn, ...userClassifiers],
+      builtIn,
+      userClassifiers,
       userMetrics,
+      numbering: this.#interfaces === null ? undefined : { index: this.#setup.index, meters: this.#setup.meters },
     });
     try {
       const flows = meterFlows(
@@ -216,7 +218,7 @@ class MeterWorker {
     const flows = handFlows(batch, labeller !== null);
     try {
       // User code may keep its flows, and then needs their records.
-      this.#send({ type: 'flows', flows }, this.#setup.options.plugins.length > 0 ? [] : [flows.records]);
+      this.#send({ type: 'flows', flows }, this.#setup.options.plugins.length > 0 ? [] : [flows.records, flows.extra]);
     } catch (error) {
       throw unsendable(batch, error);
     }

@@ -1,18 +1,18 @@
 // Decoded rows on their way to a meter's thread: columns and, where somebody looks at packets, the bytes of their frames,
 // in one buffer that goes there and back.
 //
-//   [ timeMs | clockMs | key | wireLength | frame columns | flags | later fragment | bytes of frames ]
-//                                            └──── only with frames ────┘  └──── only with frames ────┘
+//   [ timeMs | clockMs | number | key | wireLength | frame columns | flags | later fragment | bytes of frames ]
+//                                                     └──── only with frames ────┘  └──── only with frames ────┘
 //
 // Each column has room for the parcel's `capacity` of rows. Offsets are into the bytes of the same parcel. The buffer is
 // transferred, not shared: whoever keeps bytes of a packet beyond the call finds them gone, not those of another packet.
 import { KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
 
-/** timeMs, clockMs, key, wireLength, flags. */
-const ROW_BYTES = 8 + 8 + KEY_WORDS * 4 + 4 + 1;
-/** frameAt, capturedLength, ipAt, ipSize, transportAt, payloadAt, ipEnd, later fragment. */
-const FRAME_ROW_BYTES = 7 * 4 + 1;
+/** timeMs, clockMs, number, key, wireLength, flags. */
+const ROW_BYTES = 8 + 8 + 8 + KEY_WORDS * 4 + 4 + 1;
+/** frameAt, capturedLength, srcMacAt, dstMacAt, ipAt, ipSize, transportAt, payloadAt, ipEnd, later fragment. */
+const FRAME_ROW_BYTES = 9 * 4 + 1;
 /** Shorter frames are copied byte by byte: what `set` needs first costs more. */
 const SHORT_BYTES = 64;
 
@@ -33,11 +33,15 @@ export class Parcel {
   readonly #hasFrames: boolean;
   readonly #timeMs: Float64Array;
   readonly #clockMs: Float64Array;
+  /** What number each row has in the source. */
+  readonly #numbers: Float64Array;
   readonly #key: Int32Array;
   readonly #wireLength: Uint32Array;
   readonly #tcpFlags: Uint8Array;
   readonly #frameAt: Int32Array;
   readonly #capturedLength: Int32Array;
+  readonly #srcMacAt: Int32Array;
+  readonly #dstMacAt: Int32Array;
   readonly #ipAt: Int32Array;
   readonly #ipSize: Int32Array;
   readonly #transportAt: Int32Array;
@@ -60,10 +64,13 @@ export class Parcel {
     const words = (count: number) => new Int32Array(buffer, take(count * 4), count);
     this.#timeMs = new Float64Array(buffer, take(capacity * 8), capacity);
     this.#clockMs = new Float64Array(buffer, take(capacity * 8), capacity);
+    this.#numbers = new Float64Array(buffer, take(capacity * 8), capacity);
     this.#key = words(capacity * KEY_WORDS);
     this.#wireLength = new Uint32Array(buffer, take(capacity * 4), capacity);
     this.#frameAt = words(frameRows);
     this.#capturedLength = words(frameRows);
+    this.#srcMacAt = words(frameRows);
+    this.#dstMacAt = words(frameRows);
     this.#ipAt = words(frameRows);
     this.#ipSize = words(frameRows);
     this.#transportAt = words(frameRows);
@@ -88,10 +95,11 @@ export class Parcel {
   }
 
   /** HOT PATH: copies one row, which there must be room for. Nothing is allocated for short frames. */
-  push(batch: PacketBatch, columns: PacketColumns, row: number, clockMs: number): void {
+  push(batch: PacketBatch, columns: PacketColumns, row: number, clockMs: number, number: number): void {
     const to = this.count++;
     this.#timeMs[to] = batch.timeMs[row];
     this.#clockMs[to] = clockMs;
+    this.#numbers[to] = number;
     const { key } = columns;
     const ownKey = this.#key;
     const at = row * KEY_WORDS;
@@ -114,6 +122,8 @@ export class Parcel {
     const by = toAt - at;
     this.#frameAt[to] = toAt;
     this.#capturedLength[to] = length;
+    this.#srcMacAt[to] = columns.srcMacAt[row] < 0 ? -1 : columns.srcMacAt[row] + by;
+    this.#dstMacAt[to] = columns.dstMacAt[row] < 0 ? -1 : columns.dstMacAt[row] + by;
     this.#ipAt[to] = columns.ipAt[row] + by;
     this.#ipSize[to] = columns.ipSize[row];
     this.#transportAt[to] = columns.transportAt[row] + by;
@@ -128,6 +138,7 @@ export class Parcel {
     batch.count = count;
     batch.timeMs.set(this.#timeMs.subarray(from, to));
     batch.clockMs.set(this.#clockMs.subarray(from, to));
+    (batch.numbers ??= new Float64Array(batch.capacity)).set(this.#numbers.subarray(from, to));
     batch.wireLength.set(this.#wireLength.subarray(from, to));
     columns.key.set(this.#key.subarray(from * KEY_WORDS, to * KEY_WORDS));
     columns.tcpFlags.set(this.#tcpFlags.subarray(from, to));
@@ -135,6 +146,8 @@ export class Parcel {
     batch.bytes = this.bytes;
     batch.frameAt.set(this.#frameAt.subarray(from, to));
     batch.capturedLength.set(this.#capturedLength.subarray(from, to));
+    columns.srcMacAt.set(this.#srcMacAt.subarray(from, to));
+    columns.dstMacAt.set(this.#dstMacAt.subarray(from, to));
     columns.ipAt.set(this.#ipAt.subarray(from, to));
     columns.ipSize.set(this.#ipSize.subarray(from, to));
     columns.transportAt.set(this.#transportAt.subarray(from, to));

@@ -146,6 +146,8 @@ export class RowReader {
     const seed = this.#seed;
     const skipped = this.#skipped;
     const byAddresses = this.#byAddresses;
+    // Of all packets read, those in this batch are the last.
+    const before = this.packetsRead - batch.count;
     let clock = this.#clockMs;
     for (let row = from; row < to; row++) {
       if (status[row] !== METERED) {
@@ -156,7 +158,7 @@ export class RowReader {
       const at = row * KEY_WORDS;
       const hash = byAddresses ? this.#hashAddresses(key, at) : hashKey(key, at, seed);
       const meter = (hash >>> 0) % meters;
-      parcels[meter]?.push(batch, columns, row, clock);
+      parcels[meter]?.push(batch, columns, row, clock, before + row + 1);
     }
     this.#clockMs = clock;
   }

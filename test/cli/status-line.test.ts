@@ -19,7 +19,7 @@ function liveStats(dropped = 0): StreamerStats {
     ...emptyStats(),
     flows_live: 131_072,
     flows_capacity: 524_288,
-    flows_exported: { inactive: 1_200_000, active: 34_000, termination: 0, user: 0, capacity: 0 },
+    flows_exported: { inactive: 1_200_000, active: 34_000, termination: 0, user: 0, capacity: 0, tcp_end: 0 },
     capture: {
       packets_received: 1e6,
       packets_dropped_by_kernel: dropped,

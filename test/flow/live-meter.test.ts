@@ -2,7 +2,8 @@
 // offline run cuts them.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FlowMeter, type MeterOptions } from '../../src/flow/meter.ts';
+import { FlowMeter } from '../../src/flow/meter.ts';
+import type { MeterOptions } from '../../src/flow/meter-options.ts';
 import type { FlowRecord } from '../../src/flow/schema.ts';
 import { PacketColumns } from '../../src/packet/packet-columns.ts';
 import { PacketBatch } from '../../src/source/source.ts';

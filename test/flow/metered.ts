@@ -1,8 +1,9 @@
 // Drives a FlowMeter with packets given as plain objects, in batches of any size, and a model of the same semantics
 // that is as plain as can be: a Map of objects, every rule applied packet by packet.
-import type { FlowObserver } from '../../src/flow/meter.ts';
-import { FlowMeter, type MeterOptions } from '../../src/flow/meter.ts';
-import type { FlowRecord } from '../../src/flow/schema.ts';
+import type { FlowObserver } from '../../src/flow/flow-observer.ts';
+import { FlowMeter } from '../../src/flow/meter.ts';
+import type { MeterOptions } from '../../src/flow/meter-options.ts';
+import { CLASSIC_SHAPE, type FlowRecord } from '../../src/flow/schema.ts';
 import { KEY_WORDS, PacketColumns } from '../../src/packet/packet-columns.ts';
 import { PacketBatch } from '../../src/source/source.ts';
 
@@ -25,6 +26,9 @@ export const OPTIONS: MeterOptions = {
   inactiveTimeoutMs: 30_000,
   expiresActive: false,
   onCapacity: 'drop',
+  tcpEnd: false,
+  accountingMode: 'frame',
+  shape: CLASSIC_SHAPE,
 };
 
 export function setRow(batch: PacketBatch, columns: PacketColumns, row: number, packet: TestPacket): void {

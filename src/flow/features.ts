@@ -1,0 +1,122 @@
+// Measures what options add to a flow's record (feature-layout.ts), packet by packet, before the packet is counted.
+//
+// HOT PATH: no allocation, no division. A gap is the time since the latest packet so far, never below 0: a packet out of
+// order has come no time after it.
+import type { PacketColumns } from '../packet/packet-columns.ts';
+import type { PacketBatch } from '../source/source.ts';
+import * as layouts from './feature-layout.ts';
+import type { RecordStore } from './record.ts';
+import * as record from './record.ts';
+
+// Own constants are folded into the code (see meter.ts).
+const { FLOW_ID, SEGMENT, SIZE_MAX_WORD, SIZE_MIN_WORD, SIZE_SQUARES, WAY_DOUBLES } = layouts;
+const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM } = layouts;
+const { DOUBLE_END, DOUBLE_PACKETS, RECORD_DOUBLES } = record;
+const GAP_DOUBLES = 4;
+const LAST_SEEN = 2;
+
+export class FlowFeatures {
+  readonly #store: RecordStore;
+  readonly #stride: number;
+  readonly #macs: number;
+  readonly #directions: number;
+  readonly #statistics: number;
+  readonly #splt: number;
+  readonly #spltPackets: number;
+  readonly #isExact: boolean;
+  /** Whether `measure` has anything to do. */
+  readonly measuresPackets: boolean;
+
+  constructor(store: RecordStore) {
+    const { doubles, macs, directions, statistics, splt, options } = store.layout;
+    this.#store = store;
+    this.#stride = doubles;
+    this.#macs = macs;
+    this.#directions = directions;
+    this.#statistics = statistics;
+    this.#splt = splt;
+    this.#spltPackets = options.splt;
+    this.#isExact = options.exactTimes;
+    this.measuresPackets = directions >= 0 || splt >= 0;
+  }
+
+  /** A conversation begins in `slot` with row `row`, which is packet number `number` of the source. */
+  begin(slot: number, number: number, batch: PacketBatch, columns: PacketColumns, row: number): void {
+    const { extra } = this.#store;
+    const at = slot * this.#stride;
+    for (let i = 0; i < this.#stride; i++) extra[at + i] = 0;
+    extra[at + FLOW_ID] = number;
+    if (this.#macs >= 0) this.#readMacs((at + this.#macs) * 2, batch, columns, row);
+  }
+
+  /** The conversation goes on in its next segment, of which nothing is measured yet. */
+  nextSegment(slot: number): void {
+    const { extra } = this.#store;
+    const at = slot * this.#stride;
+    extra[at + SEGMENT] += 1;
+    // The MAC addresses are those of the conversation's first packet, as its direction is.
+    for (let i = this.#macs >= 0 ? this.#macs + 2 : SEGMENT + 1; i < this.#stride; i++) extra[at + i] = 0;
+  }
+
+  #readMacs(word: number, { view }: PacketBatch, { srcMacAt, dstMacAt }: PacketColumns, row: number): void {
+    const { extraWords } = this.#store;
+    const src = srcMacAt[row];
+    const dst = dstMacAt[row];
+    if (src < 0 || dst < 0) return;
+    extraWords[word] = view.getInt32(src);
+    extraWords[word + 1] = (view.getUint16(src + 4) << 16) | view.getUint16(dst);
+    extraWords[word + 2] = view.getInt32(dst + 2);
+    extraWords[word + 3] = 1;
+  }
+
+  /** A packet of the flow in `slot` that its record has not counted yet. */
+  measure(slot: number, direction: number, time: number, size: number): void {
+    const { extra, extraWords, doubles } = this.#store;
+    const at = slot * this.#stride;
+    const counts = slot * RECORD_DOUBLES + DOUBLE_PACKETS;
+    const before = doubles[counts + direction];
+    const total = before + doubles[counts + 1 - direction];
+    const end = doubles[slot * RECORD_DOUBLES + DOUBLE_END];
+    const gap = total === 0 ? 0 : this.#gap(end, time);
+    if (this.#directions >= 0) {
+      const seen = at + this.#directions + direction;
+      const last = extra[seen + LAST_SEEN];
+      if (before === 0) {
+        extra[seen] = time;
+        extra[seen + LAST_SEEN] = time;
+      } else {
+        if (time < extra[seen]) extra[seen] = time;
+        if (time > last) extra[seen + LAST_SEEN] = time;
+      }
+      if (this.#statistics >= 0) {
+        const both = at + this.#statistics;
+        const way = both + GAP_DOUBLES + direction * WAY_DOUBLES;
+        if (total !== 0) addGap(extra, both, gap, total === 1);
+        if (before !== 0) addGap(extra, way, this.#gap(last, time), before === 1);
+        extra[way + SIZE_SQUARES] += size * size;
+        const least = way * 2 + SIZE_MIN_WORD;
+        const most = way * 2 + SIZE_MAX_WORD;
+        if (before === 0 || size < extraWords[least]) extraWords[least] = size;
+        if (size > extraWords[most]) extraWords[most] = size;
+      }
+    }
+    if (total < this.#spltPackets) {
+      const base = at + this.#splt;
+      extra[base + total] = gap;
+      extraWords[(base + this.#spltPackets) * 2 + total] = (size & 0x7fff_ffff) | (direction << 31);
+    }
+  }
+
+  #gap(from: number, to: number): number {
+    const gap = this.#isExact ? to - from : Math.floor(to) - Math.floor(from);
+    return gap > 0 ? gap : 0;
+  }
+}
+
+/** `at` is where the gaps' sum lies. */
+function addGap(extra: Float64Array, at: number, gap: number, isFirst: boolean): void {
+  extra[at + GAP_SUM] += gap;
+  extra[at + GAP_SQUARES] += gap * gap;
+  if (isFirst || gap < extra[at + GAP_MIN]) extra[at + GAP_MIN] = gap;
+  if (gap > extra[at + GAP_MAX]) extra[at + GAP_MAX] = gap;
+}

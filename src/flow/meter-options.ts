@@ -1,0 +1,25 @@
+import type { AccountingMode } from './accounting.ts';
+import type { RecordShape } from './record.ts';
+
+/** How long a flow whose connection has ended still takes packets: the last acknowledgements. */
+export const TCP_LINGER_MS = 1000;
+
+export interface MeterOptions {
+  /** Live flows at most. */
+  capacity: number;
+  activeTimeoutMs: number;
+  inactiveTimeoutMs: number;
+  /**
+   * End a flow that has been active for too long without waiting for its next packet, and measure that by the clock
+   * instead of time stamps: for sources whose time goes on by itself.
+   */
+  expiresActive: boolean;
+  /** What happens to the least recently used flow when one more than `capacity` arrives. */
+  onCapacity: 'drop' | 'export';
+  /** End TCP flows when their connections have ended. */
+  tcpEnd: boolean;
+  accountingMode: AccountingMode;
+  shape: RecordShape;
+  /** Of meters that number their packets themselves, side by side, so that no two of them give the same `flow_id`. */
+  numbering?: { readonly index: number; readonly meters: number } | undefined;
+}
