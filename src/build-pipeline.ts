@@ -4,6 +4,7 @@ import { Labeller } from './classifier/labeller.ts';
 import { Packet } from './classifier/packet.ts';
 import { PacketGuard } from './classifier/packet-guard.ts';
 import { FlowMeter } from './flow/meter.ts';
+import { featuresOf } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
 import { type ResolvedOptions, recordShapeOf } from './options.ts';
 import type { PacketStage } from './packet/packet-stage.ts';
@@ -29,7 +30,9 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
   const hasUserCode = classifiers.length > 0 || Object.keys(userMetrics).length > 0;
   const packet = new Packet(batch, packets.columns);
   const guard = options.debug ? new PacketGuard(batch, packets.columns) : null;
-  const labeller = hasUserCode ? new Labeller(classifiers, userMetrics, packet, guard) : null;
+  const shape = recordShapeOf(options, stages);
+  const features = featuresOf(shape, options);
+  const labeller = hasUserCode ? new Labeller(classifiers, userMetrics, packet, guard, features) : null;
   const meter = new FlowMeter(
     {
       capacity: options.capacity,
@@ -39,7 +42,7 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
       onCapacity: options.onCapacity,
       tcpEnd: options.tcpEnd,
       accountingMode: options.accountingMode,
-      shape: recordShapeOf(options, stages),
+      shape,
       numbering: stages.numbering,
     },
     packets.columns,

@@ -1,6 +1,7 @@
 // The interface of everything that labels flows: nDPI, trained models, a user's own code. It is the only door: nDPI
 // comes through it like anybody else.
 import type { Flow } from '../flow/flow.ts';
+import type { Feature } from '../flow/schema.ts';
 import type { Packet } from './packet.ts';
 
 /** 0: source to destination of the flow, 1: back. */
@@ -12,6 +13,8 @@ export interface RunInfo {
   readonly metrics: readonly string[];
   /** Names of the classifiers in the order in which they are called, nDPI's first. */
   readonly classifiers: readonly string[];
+  /** What is measured beyond what always is: the features whose fields can be read from a flow. */
+  readonly features: readonly Feature[];
 }
 
 /**

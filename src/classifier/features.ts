@@ -9,9 +9,8 @@
 import { nearest } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
-import { type Column, FIELDS } from '../flow/schema.ts';
+import { type Column, FEATURES, FIELDS, type Field } from '../flow/schema.ts';
 import type { RunInfo } from './classifier.ts';
-import { NDPI_FIELDS } from '../flow/fields/ndpi.ts';
 
 /** A boolean counts as 1 or 0; null, undefined and NaN are missing values. */
 export type FeatureValue = number | boolean | null | undefined;
@@ -33,10 +32,10 @@ export function featureName(feature: Feature): string {
 
 /** @throws NfstreamError INVALID_OPTION naming the first feature that is no column and no metric, and the nearest name. */
 export function featureReaders(owner: string, features: readonly Feature[], run: RunInfo): FeatureReader[] {
-  const columns: ReadonlyMap<string, Column> = FIELDS;
+  const isThere = ({ feature }: Field) =>
+    feature === undefined || feature === 'tunnels' || run.features.includes(feature);
+  const columns = new Map<string, Column>([...FIELDS].filter(([, field]) => isThere(field)));
   const metrics = new Set(run.metrics);
-  if (run.classifiers.includes('ndpi'))
-    for (const { name, type } of NDPI_FIELDS) if (type === 'integer') metrics.add(name);
   const refuse = (name: string, why: string) =>
     new NfstreamError('INVALID_OPTION', `${owner}: the feature "${name}" ${why}`);
 
@@ -60,6 +59,8 @@ export function featureReaders(owner: string, features: readonly Feature[], run:
         throw refuse(name, `is a list, not a number; take an element of it, such as ${base}[0]`);
       case undefined: {
         const known = [...columns.values()].flatMap(numericNames).concat([...metrics]);
+        const field = FIELDS.get(base);
+        if (field?.feature !== undefined) throw refuse(name, `is not measured: it takes ${FEATURES[field.feature]}`);
         throw refuse(name, `is no column and no user metric; did you mean "${nearest(name, known)}"?`);
       }
       default:

@@ -6,7 +6,7 @@ import type { NfstreamError } from '../errors.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowObserver } from '../flow/flow-observer.ts';
 import type { RecordStore } from '../flow/record.ts';
-import type { MetricValue } from '../flow/schema.ts';
+import type { Feature, MetricValue } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';
 import { NFStreamClassifier } from './classifier.ts';
 import { FlowCursor, FlowObjects, type LiveFlows } from './live-flows.ts';
@@ -31,6 +31,7 @@ export class Labeller implements FlowObserver {
   readonly #measuring: number;
   readonly #batching: readonly NFStreamClassifier[];
   readonly #flows: LiveFlows;
+  readonly #features: readonly Feature[];
   /** By slot: the mask of classifiers that want the flow's packets. */
   #wanted = new Int32Array(1024);
   /** Where `touch` leaves what it loaded, so that it is loaded. */
@@ -42,7 +43,9 @@ export class Labeller implements FlowObserver {
     metrics: Readonly<Record<string, UserMetric>>,
     packet: Packet,
     guard: PacketGuard | null = null,
+    features: readonly Feature[] = [],
   ) {
+    this.#features = features;
     this.#classifiers = classifiers;
     this.#metricNames = Object.keys(metrics);
     this.#metrics = Object.values(metrics);
@@ -62,7 +65,7 @@ export class Labeller implements FlowObserver {
     const classifiers = this.#classifiers.map(({ name }) => name);
     for (const classifier of this.#classifiers) {
       try {
-        await classifier.onStart({ metrics: this.#metricNames, classifiers });
+        await classifier.onStart({ metrics: this.#metricNames, classifiers, features: this.#features });
       } catch (cause) {
         throw classifierFailed(classifier, 'onStart', undefined, cause);
       }

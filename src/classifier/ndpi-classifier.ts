@@ -5,6 +5,7 @@
 // counts against the budget (but patience ends). nDPI's state of a flow is freed at the same moment as its columns are written; a flow that
 // ends before that gets nDPI's last word. The order of calls is ndpiReader's, so the applications are, too.
 import { NfstreamError } from '../errors.ts';
+import type { NdpiMetrics } from '../flow/fields/ndpi.ts';
 import type { Flow } from '../flow/flow.ts';
 import {
   loadNdpi,
@@ -16,7 +17,6 @@ import {
   type NdpiDetector,
 } from '../native/ndpi.ts';
 import { NFStreamClassifier } from './classifier.ts';
-import type { NdpiMetrics } from '../flow/fields/ndpi.ts';
 import { NdpiNames } from './ndpi-names.ts';
 import type { Packet } from './packet.ts';
 

@@ -1,7 +1,8 @@
 // Turns nDPI's numbers and texts into the columns of NDPI_FIELDS: names (looked up once each), dates, the parts of a
 // certificate's subject.
-import type { NdpiAddon, NdpiDetector, NdpiResult } from '../native/ndpi.ts';
+
 import type { NdpiMetrics } from '../flow/fields/ndpi.ts';
+import type { NdpiAddon, NdpiDetector, NdpiResult } from '../native/ndpi.ts';
 
 /**
  * nDPI's names of its confidence levels on one scale, which is the one of the nDPI that NFStream 6 uses: nDPI's numbers

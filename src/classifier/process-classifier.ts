@@ -6,6 +6,8 @@
 //
 // It never waits, and never works for more than a tenth of the time: what there is no time for is looked at later, or
 // stays unknown. Packets after a flow's first are not asked for.
+
+import type { ProcessMetrics } from '../flow/fields/process.ts';
 import type { Flow } from '../flow/flow.ts';
 import { LocalAddresses } from '../system/local-addresses.ts';
 import { loadSocketDiag, openSocketDiag } from '../system/open-socket-diag.ts';
@@ -26,7 +28,6 @@ import {
 import { SocketHolders } from '../system/socket-holders.ts';
 import { NFStreamClassifier } from './classifier.ts';
 import type { Packet } from './packet.ts';
-import type { ProcessMetrics } from '../flow/fields/process.ts';
 import { Revisits } from './revisits.ts';
 import { WorkBudget } from './work-budget.ts';
 

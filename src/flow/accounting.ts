@@ -40,7 +40,11 @@ export class Accounting {
 }
 
 /** DIFFERS: NFStream counts 0 bytes for protocols other than TCP, UDP and ICMP. */
-function sizeAbove({ key, ipAt, ipSize, transportAt, payloadAt }: PacketColumns, row: number, isPayload: boolean): number {
+function sizeAbove(
+  { key, ipAt, ipSize, transportAt, payloadAt }: PacketColumns,
+  row: number,
+  isPayload: boolean,
+): number {
   const transport = ipSize[row] - (transportAt[row] - ipAt[row]);
   if (!isPayload) return Math.max(0, transport);
   const protocol = key[row * KEY_WORDS + KEY_META] & 0xff;

@@ -1,8 +1,12 @@
 // Addresses as text: dotted quad for IPv4, RFC 5952 for IPv6. Addresses become text only where somebody reads them.
 
+const OCTETS = Array.from({ length: 256 }, (_, octet) => String(octet));
+const OCTETS_AND_DOT = OCTETS.map((octet) => `${octet}.`);
+
 /** `value` holds the four bytes in network order. */
 export function ipv4Text(value: number): string {
-  return `${value >>> 24}.${(value >>> 16) & 0xff}.${(value >>> 8) & 0xff}.${value & 0xff}`;
+  const first = OCTETS_AND_DOT[value >>> 24] + OCTETS_AND_DOT[(value >>> 16) & 0xff];
+  return first + (OCTETS_AND_DOT[(value >>> 8) & 0xff] + OCTETS[value & 0xff]);
 }
 
 /**
@@ -35,4 +39,21 @@ export function ipv6Text(w0: number, w1: number, w2: number, w3: number): string
 /** The address in the four words at `words[at]`. */
 export function addressText(version: number, words: Int32Array, at: number): string {
   return version === 6 ? ipv6Text(words[at], words[at + 1], words[at + 2], words[at + 3]) : ipv4Text(words[at]);
+}
+
+/** A network has few cards beside its addresses: the texts of this many are kept. */
+const KEPT_MACS = 4096;
+const macTexts = new Map<number, string>();
+
+/** `high` holds the first four bytes of a MAC address, `low` the last two. */
+export function macText(high: number, low: number): string {
+  const value = (high >>> 0) * 0x1_0000 + low;
+  let text = macTexts.get(value);
+  if (text === undefined) {
+    const hex = value.toString(16).padStart(12, '0');
+    text = hex.replace(/..(?!$)/g, '$&:');
+    if (macTexts.size >= KEPT_MACS) macTexts.clear();
+    macTexts.set(value, text);
+  }
+  return text;
 }

@@ -4,8 +4,8 @@
 // hides the latency of memory.
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
-import * as table from './flow-table.ts';
 import type { FlowTable } from './flow-table.ts';
+import * as table from './flow-table.ts';
 import { hashKey } from './key.ts';
 import * as record from './record.ts';
 

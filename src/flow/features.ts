@@ -108,8 +108,7 @@ export class FlowFeatures {
   }
 
   #gap(from: number, to: number): number {
-    const gap = this.#isExact ? to - from : Math.floor(to) - Math.floor(from);
-    return gap > 0 ? gap : 0;
+    return Math.max(0, this.#isExact ? to - from : Math.floor(to) - Math.floor(from));
   }
 }
 

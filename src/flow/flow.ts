@@ -17,6 +17,7 @@ const RST = 6;
 const FIN = 7;
 
 /** Every field of the table can be read from a flow, whatever its schema; those with features have to be measured. */
+// biome-ignore lint/correctness/noUnusedVariables: it has to declare what the class does
 export interface Flow<Metrics extends object = FlowMetrics> extends Readonly<Omit<FieldValues, keyof FlowRecord>> {}
 
 /**

@@ -9,12 +9,12 @@ import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 import { Accounting } from './accounting.ts';
+import { BatchLookup } from './batch-lookup.ts';
 import { ExpiryWheel } from './expiry-wheel.ts';
 import { FlowFeatures } from './features.ts';
 import { FinishedFlows } from './finished-flows.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import type { FlowObserver } from './flow-observer.ts';
-import { BatchLookup } from './batch-lookup.ts';
 import { FlowTable } from './flow-table.ts';
 import { type MeterOptions, TCP_LINGER_MS } from './meter-options.ts';
 import { Recency } from './recency.ts';
@@ -352,7 +352,10 @@ export class FlowMeter {
 
   /** Ends a flow that is in no queue any more, and gives its slot back. */
   #finish(slot: number, reason: number): void {
-    if (this.#isResting(slot)) return this.#forget(slot);
+    if (this.#isResting(slot)) {
+      this.#forget(slot);
+      return;
+    }
     this.#finished.push(this.#table.store, slot, reason);
     this.#free(slot);
   }

@@ -1,7 +1,7 @@
 // What a record says, read as numbers and texts. The field table (schema.ts) and the view on a flow (flow.ts) both read
 // through these functions; nothing else knows where a value lies.
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
-import { addressText } from './address-text.ts';
+import { addressText, macText } from './address-text.ts';
 import { FLOW_ID, SEGMENT } from './feature-layout.ts';
 import {
   DOUBLE_BYTES,
@@ -123,8 +123,7 @@ export function macAddress({ extraWords, layout }: RecordStore, row: number, way
   // src: words 0 and the upper half of 1; dst: the lower half of 1 and word 2.
   const high = way === SRC_TO_DST ? extraWords[at] : (extraWords[at + 1] << 16) | (extraWords[at + 2] >>> 16);
   const low = way === SRC_TO_DST ? extraWords[at + 1] >>> 16 : extraWords[at + 2] & 0xffff;
-  const hex = (high >>> 0).toString(16).padStart(8, '0') + low.toString(16).padStart(4, '0');
-  return `${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}:${hex.slice(8, 10)}:${hex.slice(10)}`;
+  return macText(high, low);
 }
 
 /** Time of the first packet of a direction; 0 where there is none. */

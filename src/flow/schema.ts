@@ -14,7 +14,7 @@ import { SPLT_FIELDS } from './fields/splt.ts';
 import { STATISTICS_FIELDS, type StatisticsName } from './fields/statistics.ts';
 import type { RecordShape } from './record.ts';
 
-export type { Column, ColumnType, Feature, Field, IntegerSize } from './fields/field.ts';
+export { type Column, type ColumnType, FEATURES, type Feature, type Field, type IntegerSize } from './fields/field.ts';
 
 /** A field whose cell is a finding of a built-in classifier. */
 function finding(entry: Omit<Field, 'read'>, feature: Feature): Field {
@@ -121,6 +121,20 @@ function refused(expected: string, name: string, remark: string): NfstreamError 
   const message = `Expected ${expected} for fields but received ${JSON.stringify(name)}${gap}${remark}`;
   return new NfstreamError('INVALID_OPTION', message);
 }
+
+/** The features of a run with records of this shape. */
+export function featuresOf(
+  { layout }: RecordShape,
+  options: Pick<ColumnOptions, 'enableNdpi' | 'systemVisibility'>,
+): Feature[] {
+  const features: Feature[] = MEASURED.filter((feature) => layout[feature] >= 0);
+  if (options.enableNdpi) features.push('ndpi');
+  if (options.systemVisibility) features.push('processes');
+  return features;
+}
+
+/** Those that take memory in a record. */
+const MEASURED = ['macs', 'directions', 'statistics', 'splt'] as const satisfies readonly Feature[];
 
 function isOn({ feature }: Field, options: ColumnOptions): boolean {
   switch (feature) {

@@ -11,13 +11,14 @@ import { decodeIpv4 } from './ipv4.ts';
 import { SKIP_SHORT_HEADER } from './packet-columns.ts';
 
 export const ETHERNET_HEADER_BYTES = 14;
-const ADDRESS_BYTES = 6;
+/** Where the sender's address stands; the receiver's is the first. */
+export const ETHERNET_SRC = 6;
 
 export function decodeEthernet(state: DecodeState, at: number, end: number): number {
   if (end - at < ETHERNET_HEADER_BYTES) return SKIP_SHORT_HEADER;
   const type = state.view.getUint16(at + 12);
   state.dstMacAt = at;
-  state.srcMacAt = at + ADDRESS_BYTES;
+  state.srcMacAt = at + ETHERNET_SRC;
   const payloadAt = at + ETHERNET_HEADER_BYTES;
   // The way of most packets, without the call that stands between.
   if (type === ETHERTYPE_IPV4) return decodeIpv4(state, payloadAt, end);

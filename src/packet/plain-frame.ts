@@ -39,7 +39,6 @@ const PORT_CAPWAP_DATA = 5247;
 const PORT_TZSP = 37008;
 
 const ETHERNET_HEADER_BYTES = 14;
-/** Where the sender's address stands in it; the receiver's is the first. */
 const ETHERNET_SRC = 6;
 const VLAN_TAG_BYTES = 4;
 const IPV4_HEADER_BYTES = 20;

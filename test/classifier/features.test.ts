@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { RunInfo } from '../../src/classifier/classifier.ts';
 import { type Feature, featureReaders, featureValue } from '../../src/classifier/features.ts';
 import type { Flow } from '../../src/flow/flow.ts';
 
-const RUN = { metrics: ['entropy', 'sizes', 'odd[1]'], classifiers: ['mine'] };
+const RUN: RunInfo = { metrics: ['entropy', 'sizes', 'odd[1]'], classifiers: ['mine'], features: [] };
 
 function read(features: Feature[], flow: object, run = RUN): unknown[] {
   return featureReaders('x', features, run).map((feature) => feature.read(flow as Flow));
@@ -38,10 +39,10 @@ describe('features', () => {
   });
 
   it("are nDPI's numbers, when nDPI runs", () => {
-    const run = { metrics: [], classifiers: ['ndpi', 'mine'] };
+    const run: RunInfo = { metrics: [], classifiers: ['ndpi', 'mine'], features: ['ndpi'] };
     expect(read(['risk_score'], { metrics: { risk_score: 50 } }, run)).toEqual([50]);
-    expect(refusal('risk_score')).toContain('is no column and no user metric');
-    expect(refusal('application_name', run)).toContain('is no column and no user metric');
+    expect(refusal('risk_score')).toContain('is not measured: it takes enableNdpi: true');
+    expect(refusal('application_name', run)).toContain('is no number');
   });
 
   it.each([

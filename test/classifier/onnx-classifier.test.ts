@@ -13,7 +13,7 @@ const FEATURES = ['src_to_dst_bytes', 'dst_to_src_bytes', 'syn_count[1]', 'entro
 const FOREST = randomForest({ trees: 20, depth: 6, features: 5, classes: 3, scale: 1000, seed: 1 });
 const MODEL = forestModel(FOREST, { features: 5, labels: LABELS });
 const GOOD = { name: 'app', model: MODEL, features: FEATURES };
-const RUN = { metrics: ['entropy', 'sizes'], classifiers: ['app'] };
+const RUN = { metrics: ['entropy', 'sizes'], classifiers: ['app'], features: [] };
 
 const started: OnnxClassifier[] = [];
 afterEach(async () => {

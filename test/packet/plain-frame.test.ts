@@ -246,7 +246,7 @@ describe('decodePlainFrames', () => {
       'IPV4_VERSION_BITS',
       'IPV6_VERSION_BITS',
     ]);
-    expect(compared.length).toBe(22);
+    expect(compared.length).toBe(23);
     expect(NOT_PLAIN).toBeGreaterThan(SKIP_REASONS.length);
   });
 });
