@@ -238,6 +238,22 @@ export const INTERFACES_FLAGS: readonly FlagGroup[] = [
   { title: 'Options', flags: [{ name: 'json', meaning: ['print the list as JSON'] }, DEBUG, HELP] },
 ];
 
+export const FIELDS_FLAGS: readonly FlagGroup[] = [
+  {
+    title: 'Options',
+    flags: [
+      { name: 'schema', value: 'NAME', meaning: ['only what a schema has, in its order'] },
+      { name: 'json', meaning: ['print the table as JSON'] },
+      {
+        name: 'json-schema',
+        meaning: ['print a JSON Schema of the records of a schema', '(classic unless --schema names one)'],
+      },
+      DEBUG,
+      HELP,
+    ],
+  },
+];
+
 export const BUILD_NATIVE_FLAGS: readonly FlagGroup[] = [
   {
     title: 'Options',

@@ -2,6 +2,7 @@
 import {
   BUILD_NATIVE_FLAGS,
   DOCTOR_FLAGS,
+  FIELDS_FLAGS,
   type Flag,
   type FlagGroup,
   INTERFACES_FLAGS,
@@ -9,12 +10,13 @@ import {
   RUN_FLAGS,
 } from './flags.ts';
 
-export const COMMANDS = ['interfaces', 'doctor', 'build-native', 'help'] as const;
+export const COMMANDS = ['interfaces', 'fields', 'doctor', 'build-native', 'help'] as const;
 export type Command = (typeof COMMANDS)[number];
 
 /** What to type, in a few lines. */
 export const USAGE = `usage: nfstream SOURCE... [options]     meter captures or interfaces into flows
        nfstream interfaces              list what can be captured from
+       nfstream fields                  list what a flow's record can have
        nfstream doctor                  see what works on this machine
        nfstream help                    all options, examples, exit codes
 `;
@@ -39,6 +41,7 @@ export function mainHelp(): string {
 Usage
   nfstream SOURCE... [options]       meter captures or interfaces into flows
   nfstream interfaces [--json]       what can be captured from
+  nfstream fields [--schema NAME]    what a flow's record can have
   nfstream doctor [--json]           what works on this machine, and what to run
   nfstream build-native [--only X]   compile the native addons (libpcap, nDPI)
   nfstream help [COMMAND]            this text, or a command's
@@ -94,6 +97,19 @@ Usage
 ${flagText(INTERFACES_FLAGS)}
 Exit codes
   0  listed                   1  failed
+`;
+    case 'fields':
+      return `nfstream fields: what a flow's record can have
+
+Usage
+  nfstream fields [--schema NAME] [--json | --json-schema]
+
+  Name, type, what turns it on, the schemas that have it, meaning and unit of each
+  field. A run has those of --schema, or those that --fields names.
+
+${flagText(FIELDS_FLAGS)}
+Exit codes
+  0  listed                   2  no such schema
 `;
     case 'build-native':
       return `nfstream build-native: compile the native addons with this machine's compiler

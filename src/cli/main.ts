@@ -1,7 +1,7 @@
 // The command line: which command, its flags, its exit code. Each command's code is loaded when it is run, so that
 // --version and --help answer at once.
 import { openOutput } from '../sink/output.ts';
-import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
+import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, FIELDS_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
 import { COMMANDS, type Command, commandHelp, mainHelp, USAGE } from './help.ts';
 import { parseFlags, usage } from './parse-flags.ts';
 import { errorText, exitCodeOf, isDebugging, isReaderGone, printError } from './report-error.ts';
@@ -23,6 +23,8 @@ function run(args: readonly string[]): Promise<number> {
   switch (first) {
     case 'interfaces':
       return interfaces(rest);
+    case 'fields':
+      return fields(rest);
     case 'doctor':
       return doctor(rest);
     case 'build-native':
@@ -53,6 +55,18 @@ async function interfaces(args: readonly string[]): Promise<number> {
   refuseOperands('interfaces', operands);
   const { interfacesText } = await import('./interfaces.ts');
   return print(interfacesText(values.has('json')));
+}
+
+async function fields(args: readonly string[]): Promise<number> {
+  const { values, operands } = await parseFlags(args, FIELDS_FLAGS);
+  if (values.has('help')) return print(commandHelp('fields'));
+  refuseOperands('fields', operands);
+  const isJson = values.has('json');
+  const isJsonSchema = values.has('json-schema');
+  if (isJson && isJsonSchema) throw usage('Expected one of --json and --json-schema but received both');
+  const { fieldsText } = await import('./fields.ts');
+  const schema = values.get('schema') as string | undefined;
+  return print(fieldsText({ schema, form: isJsonSchema ? 'json-schema' : isJson ? 'json' : 'table' }));
 }
 
 async function doctor(args: readonly string[]): Promise<number> {
