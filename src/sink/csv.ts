@@ -1,5 +1,5 @@
-// CSV after RFC 4180: a header, then one flow a line. The columns are the schema's, with `metrics` spread into a column
-// for each metric. docs/cli.md states the rules; these are the decisions behind them:
+// CSV after RFC 4180: a header, then one flow a line. The columns are a table's, with metrics spread into a column for
+// each. docs/cli.md states the rules; these are the decisions behind them:
 //
 //   line end   LF instead of the RFC's CRLF: cut, awk and diff take CR for data; CSV readers take either.
 //   null       nothing between the commas, while an empty text is "": PostgreSQL tells them apart this way.
@@ -11,31 +11,53 @@ import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
+import { TextWriter } from './text-writer.ts';
+
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const LINE_FEED = 0x0a;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+
+/** What ASCII characters may stand for in a cell without quotes: its first, its last, any other. */
+const FIRST = 1;
+const INNER = 2;
+const LAST = 4;
+const CLASSES = Uint8Array.from({ length: 128 }, (_, code) => {
+  if (code < 0x20 || code === COMMA || code === QUOTE) return 0;
+  if (code === 0x20) return INNER;
+  return '=+-@'.includes(String.fromCharCode(code)) ? INNER | LAST : FIRST | INNER | LAST;
+});
 
 export class CsvSink implements Sink {
   readonly #output: Output;
   readonly #columns: readonly Column[];
-  #text: string;
+  readonly #writer = new TextWriter();
   rows = 0;
 
   constructor(output: Output, { table }: SinkColumns) {
     this.#output = output;
     this.#columns = table;
-    this.#text = `${table.map(({ name }) => textCell(name)).join(',')}\n`;
+    table.forEach(({ name }, i) => {
+      if (i > 0) this.#writer.byte(COMMA);
+      this.#text(name);
+    });
+    this.#writer.byte(LINE_FEED);
+  }
+
+  get bytes(): number {
+    return this.#output.bytes;
   }
 
   write(batch: FlowBatch): Promise<void> | void {
-    let text = this.#text;
-    this.#text = '';
-    for (let row = 0; row < batch.count; row++) text += this.#line(batch, row);
+    for (let row = 0; row < batch.count; row++) this.#line(batch, row);
     this.rows += batch.count;
-    return this.#output.append(text);
+    return this.#output.append(this.#writer.take());
   }
 
   /** A capture without flows has the header all the same. */
   async close(): Promise<void> {
-    await this.#output.append(this.#text);
-    this.#text = '';
+    await this.#output.append(this.#writer.take());
     return this.#output.close();
   }
 
@@ -43,32 +65,63 @@ export class CsvSink implements Sink {
     return this.#output.abandon();
   }
 
-  #line(batch: FlowBatch, row: number): string {
+  unlink(): void {
+    this.#output.unlink();
+  }
+
+  #line(batch: FlowBatch, row: number): void {
     const { store } = batch;
     const metrics = batch.metrics(row);
-    let line = '';
-    for (const { read } of this.#columns) line += `${cell(read(store, row, metrics), batch, row)},`;
-    return `${line.slice(0, -1)}\n`;
+    const columns = this.#columns;
+    const writer = this.#writer;
+    for (let i = 0; i < columns.length; i++) {
+      if (i > 0) writer.byte(COMMA);
+      const value = columns[i].read(store, row, metrics);
+      if (typeof value === 'number') {
+        // NaN and the infinities are null, as in JSON.
+        if (Number.isFinite(value)) writer.number(value);
+      } else if (typeof value === 'string') {
+        this.#text(value);
+      } else if (value !== null && value !== undefined) {
+        this.#other(value, batch, row);
+      }
+    }
+    writer.byte(LINE_FEED);
   }
-}
 
-/** A list becomes its JSON text; NaN and the infinities are null, as in JSON. */
-function cell(value: unknown, batch: FlowBatch, row: number): string {
-  switch (typeof value) {
-    case 'string':
-      return textCell(value);
-    case 'number':
-      return Number.isFinite(value) ? String(value) : '';
-    case 'boolean':
-      return String(value);
-    default:
-      return value === null || value === undefined ? '' : textCell(jsonText(value, () => batch.flow(row)) ?? '');
+  #text(text: string): void {
+    const { length } = text;
+    if (length === 0) {
+      this.#writer.byte(QUOTE);
+      this.#writer.byte(QUOTE);
+      return;
+    }
+    const first = text.charCodeAt(0);
+    const last = text.charCodeAt(length - 1);
+    const isPlain = first < 0x80 && last < 0x80 && (CLASSES[first] & FIRST) !== 0 && (CLASSES[last] & LAST) !== 0;
+    if (isPlain && this.#writer.plainText(text, CLASSES, INNER)) return;
+    this.#writer.text(NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  }
+
+  /** A list becomes its JSON text, and so does an object. */
+  #other(value: unknown, batch: FlowBatch, row: number): void {
+    if (Array.isArray(value) && value.every(Number.isFinite)) this.#numbers(value);
+    else this.#text(jsonText(value, () => batch.flow(row)) ?? '');
+  }
+
+  #numbers(list: readonly number[]): void {
+    const writer = this.#writer;
+    const isQuoted = list.length > 1;
+    if (isQuoted) writer.byte(QUOTE);
+    writer.byte(OPEN);
+    for (let i = 0; i < list.length; i++) {
+      if (i > 0) writer.byte(COMMA);
+      writer.number(list[i]);
+    }
+    writer.byte(CLOSE);
+    if (isQuoted) writer.byte(QUOTE);
   }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const NEEDS_QUOTES = /^[\s=+\-@]|[\x00-\x1f",\u2028\u2029]|\s$|^$/;
-
-function textCell(text: string): string {
-  return NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
+const NEEDS_QUOTES = /^[\s=+\-@]|[\x00-\x1f",\u2028\u2029]|\s$/;

@@ -7,25 +7,43 @@ import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
+import { TextWriter } from './text-writer.ts';
+
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+const END_OF_LINE = Buffer.from('}\n');
+const NULL = Buffer.from('null');
+
+/** ASCII characters that JSON has as they are. */
+const PLAIN = 1;
+const CLASSES = Uint8Array.from({ length: 128 }, (_, code) =>
+  code < 0x20 || code === QUOTE || code === 0x5c ? 0 : PLAIN,
+);
 
 export class JsonLinesSink implements Sink {
   readonly #output: Output;
   readonly #columns: readonly Column[];
   /** What stands before each value: the brace or comma and the name. */
-  readonly #prefixes: readonly string[];
+  readonly #prefixes: readonly Uint8Array[];
+  readonly #writer = new TextWriter();
   rows = 0;
 
   constructor(output: Output, { record }: SinkColumns) {
     this.#output = output;
     this.#columns = record;
-    this.#prefixes = record.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+    this.#prefixes = record.map(({ name }, i) => Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`));
+  }
+
+  get bytes(): number {
+    return this.#output.bytes;
   }
 
   write(batch: FlowBatch): Promise<void> | void {
-    let text = '';
-    for (let row = 0; row < batch.count; row++) text += this.#line(batch, row);
+    for (let row = 0; row < batch.count; row++) this.#line(batch, row);
     this.rows += batch.count;
-    return this.#output.append(text);
+    return this.#output.append(this.#writer.take());
   }
 
   close(): Promise<void> {
@@ -36,18 +54,52 @@ export class JsonLinesSink implements Sink {
     return this.#output.abandon();
   }
 
-  #line(batch: FlowBatch, row: number): string {
+  unlink(): void {
+    this.#output.unlink();
+  }
+
+  #line(batch: FlowBatch, row: number): void {
     const { store } = batch;
     const metrics = batch.metrics(row);
-    let line = '';
-    for (let i = 0; i < this.#columns.length; i++) {
-      const { type, read } = this.#columns[i];
-      const value = read(store, row, metrics);
-      line += this.#prefixes[i];
-      if (typeof value === 'number') line += Number.isFinite(value) ? value : 'null';
-      else if (type === 'flag-count') line += `[${(value as number[])[0]},${(value as number[])[1]}]`;
-      else line += jsonText(value, () => batch.flow(row));
+    const columns = this.#columns;
+    const writer = this.#writer;
+    for (let i = 0; i < columns.length; i++) {
+      const value = columns[i].read(store, row, metrics);
+      writer.copy(this.#prefixes[i]);
+      if (typeof value === 'number') {
+        if (Number.isFinite(value)) writer.number(value);
+        else writer.copy(NULL);
+      } else if (typeof value === 'string') {
+        this.#text(value);
+      } else {
+        this.#other(value, batch, row);
+      }
     }
-    return `${line}}\n`;
+    writer.copy(END_OF_LINE);
+  }
+
+  #text(text: string): void {
+    const writer = this.#writer;
+    writer.byte(QUOTE);
+    if (writer.plainText(text, CLASSES, PLAIN)) {
+      writer.byte(QUOTE);
+    } else {
+      writer.text(JSON.stringify(text).slice(1));
+    }
+  }
+
+  #other(value: unknown, batch: FlowBatch, row: number): void {
+    if (Array.isArray(value) && value.every(Number.isFinite)) this.#numbers(value);
+    else this.#writer.text(jsonText(value, () => batch.flow(row)) ?? 'null');
+  }
+
+  #numbers(list: readonly number[]): void {
+    const writer = this.#writer;
+    writer.byte(OPEN);
+    for (let i = 0; i < list.length; i++) {
+      if (i > 0) writer.byte(COMMA);
+      writer.number(list[i]);
+    }
+    writer.byte(CLOSE);
   }
 }

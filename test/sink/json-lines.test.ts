@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonLinesSink } from '../../src/sink/json-lines.ts';
-import { batchOf, flowParts, TextOutput } from './flows.ts';
+import { batchOf, classicColumns, flowParts, MemoryOutput } from './flows.ts';
 
 function linesOf(...flows: Parameters<typeof batchOf>): string {
-  const output = new TextOutput();
-  void new JsonLinesSink(output).write(batchOf(...flows));
+  const output = new MemoryOutput();
+  void new JsonLinesSink(output, classicColumns()).write(batchOf(...flows));
   return output.text;
 }
 
@@ -39,8 +39,8 @@ describe('JSON Lines', () => {
   });
 
   it('counts rows and passes the end on', async () => {
-    const output = new TextOutput();
-    const sink = new JsonLinesSink(output);
+    const output = new MemoryOutput();
+    const sink = new JsonLinesSink(output, classicColumns());
     void sink.write(batchOf({}, {}));
     void sink.write(batchOf({}));
     expect(sink.rows).toBe(3);

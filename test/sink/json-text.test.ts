@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import type { MetricValue } from '../../src/flow/schema.ts';
 import { CsvSink } from '../../src/sink/csv.ts';
 import { JsonLinesSink } from '../../src/sink/json-lines.ts';
-import { batchOf, TextOutput } from './flows.ts';
+import { batchOf, classicColumns, MemoryOutput } from './flows.ts';
 
 const circle: Record<string, unknown> = {};
 circle.again = circle;
 
 describe.each([
-  ['JSON Lines', () => new JsonLinesSink(new TextOutput())],
-  ['CSV, a column of its own', () => new CsvSink(new TextOutput(), { metrics: ['fine', 'odd'] })],
-  ['CSV, in the last column', () => new CsvSink(new TextOutput(), { hasOtherMetrics: true })],
+  ['JSON Lines', () => new JsonLinesSink(new MemoryOutput(), classicColumns())],
+  ['CSV, a column of its own', () => new CsvSink(new MemoryOutput(), classicColumns(['fine', 'odd']))],
+  ['CSV, in the last column', () => new CsvSink(new MemoryOutput(), classicColumns([], true))],
 ])('%s', (_, sink) => {
   it.each<[string, unknown]>([
     ['a circle', circle],

@@ -60,7 +60,7 @@ describe('a file', () => {
     writeFileSync(at('old'), 'old');
     chmodSync(at('old'), 0o640);
     symlinkSync('old', at('link'));
-    const output = await openOutput(at('link'));
+    const output = await openOutput(at('link'), { overwrite: true });
     await output.append('new');
     expect(readFileSync(at('old'), 'utf8')).toBe('old');
     await output.close();
@@ -71,16 +71,70 @@ describe('a file', () => {
 
   it('leaves nothing behind and the old one alone when it is abandoned', async () => {
     writeFileSync(at('flows'), 'old');
-    const output = await openOutput(at('flows'));
+    const output = await openOutput(at('flows'), { overwrite: true });
     await output.append('x'.repeat(100_000));
     await output.abandon();
     expect(readdirSync(folder)).toEqual(['flows']);
     expect(readFileSync(at('flows'), 'utf8')).toBe('old');
-    const killed = await openOutput(at('flows'));
+    const killed = await openOutput(at('flows'), { overwrite: true });
     await killed.append('x'.repeat(100_000));
     killed.unlink();
     expect(readdirSync(folder)).toEqual(['flows']);
     await killed.abandon();
+  });
+
+  it('is refused where one is there that is not empty, and stays as it is', async () => {
+    writeFileSync(at('flows'), 'old');
+    symlinkSync('flows', at('link'));
+    for (const direct of [false, true]) {
+      for (const name of ['flows', 'link']) {
+        expect(await openOutput(at(name), { direct }).catch((error: unknown) => error)).toMatchObject({
+          code: 'OUTPUT_EXISTS',
+          file: at(name),
+          message: `${JSON.stringify(at(name))} is there already; to replace it: overwrite: true`,
+        });
+      }
+    }
+    expect(readFileSync(at('flows'), 'utf8')).toBe('old');
+    expect(readdirSync(folder).sort()).toEqual(['flows', 'link']);
+  });
+
+  it('replaces an empty one, which mktemp made, say', async () => {
+    writeFileSync(at('flows'), '', { mode: 0o600 });
+    const output = await openOutput(at('flows'));
+    await output.append('new');
+    await output.close();
+    expect(readFileSync(at('flows'), 'utf8')).toBe('new');
+    expect(statSync(at('flows')).mode & 0o777).toBe(0o600);
+  });
+
+  it('does not replace one that somebody made meanwhile, and says where its own data are', async () => {
+    const output = await openOutput(at('flows'));
+    await output.append('ours');
+    writeFileSync(at('flows'), 'theirs');
+    const error: unknown = await output.close().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'OUTPUT_EXISTS',
+      message: expect.stringMatching(/; what was written is in "/),
+    });
+    expect(readFileSync(at('flows'), 'utf8')).toBe('theirs');
+    const [, path] = /is in (".*")$/.exec((error as Error).message) ?? [];
+    expect(readFileSync(JSON.parse(path), 'utf8')).toBe('ours');
+  });
+
+  it('takes bytes beside text, and counts both', async () => {
+    const output = await openOutput(at('flows'));
+    await output.append('é');
+    await output.append(Uint8Array.of(0, 255));
+    await output.append('');
+    expect(output.bytes).toBe(4);
+    await output.append(new Uint8Array(1 << 17).fill(7));
+    await output.append('end');
+    await output.close();
+    expect(output.bytes).toBe(4 + (1 << 17) + 3);
+    const written = readFileSync(at('flows'));
+    expect([...written.subarray(0, 5), written.length]).toEqual([0xc3, 0xa9, 0, 255, 7, output.bytes]);
+    expect(written.subarray(-3).toString()).toBe('end');
   });
 
   it('can have the longest name that the file system takes', async () => {
@@ -103,7 +157,7 @@ describe('a direct file', () => {
   it('is under its name from the start, empties an old one, and shows rows before the end', async () => {
     writeFileSync(at('flows'), 'old\n', { mode: 0o640 });
     symlinkSync('flows', at('link'));
-    const output = await openOutput(at('link'), { direct: true });
+    const output = await openOutput(at('link'), { direct: true, overwrite: true });
     expect(readFileSync(at('flows'), 'utf8')).toBe('');
     await output.append('first\n');
     await vi.waitUntil(() => readFileSync(at('flows'), 'utf8') === 'first\n');
