@@ -1,4 +1,5 @@
 // The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
+import type { Table } from 'apache-arrow';
 import { buildPipeline } from './build-pipeline.ts';
 import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
@@ -8,17 +9,30 @@ import type { NdpiMetrics } from './flow/fields/ndpi.ts';
 import type { ProcessMetrics } from './flow/fields/process.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
-import type { FlowMetrics, MetricValue } from './flow/schema.ts';
+import {
+  type FieldValues,
+  type FlowMetrics,
+  type FlowRecord,
+  type MetricValue,
+  type Nfstream6NdpiValues,
+  type Nfstream6Record,
+  type SpltValues,
+  type StatisticsValues,
+  tableColumns,
+} from './flow/schema.ts';
 import { type Metering, OneMeter } from './metering.ts';
-import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
+import { type ResolvedOptions, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
 import { FilterAndDecode } from './packet/packet-stage.ts';
 import { packetSourceOf } from './packet-source.ts';
 import type { UserCode } from './plugin/plugin.ts';
 import { PluginMetering } from './plugin/plugin-metering.ts';
+import type { SinkOptions } from './sink/open-sink.ts';
+import type { SinkColumns } from './sink/sink.ts';
 import { emptyStats, type StreamerStats } from './stats.ts';
 import { MeterGroup } from './worker/meter-group.ts';
+import type { WrittenFlows } from './write-flows.ts';
 
 /** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
 type MetricAmong<Names extends string> = (
@@ -62,6 +76,27 @@ type UserPart<Options> = Options extends { readonly userMetrics: infer Metrics }
   ? { [Name in keyof Metrics]: Metrics[Name] extends (...args: never) => infer Value ? Value : never }
   : unknown;
 
+/** The columns that feature groups add, where they are known to be on. */
+type StatisticsPart<Options> = Options extends { readonly statistics: true } ? StatisticsValues : unknown;
+type SpltPart<Options> = Options extends { readonly splt: number } ? SpltValues : unknown;
+type FieldsPart<Options> = Options extends { readonly fields: readonly (infer Name)[] }
+  ? { [N in Name & string]: N extends keyof FieldValues ? FieldValues[N] : unknown }
+  : unknown;
+type NdpiColumnsPart<Options> = Options extends { readonly enableNdpi: false } ? unknown : Nfstream6NdpiValues;
+
+/** The columns of the schema, unless `fields` says others. */
+type SchemaPart<Options> = Options extends { readonly fields: readonly unknown[] }
+  ? FieldsPart<Options>
+  : Options extends { readonly schema: 'nfstream6' }
+    ? Nfstream6Record & NdpiColumnsPart<Options> & StatisticsPart<Options> & SpltPart<Options>
+    : FlowRecord<MetricsOf<Options>> & StatisticsPart<Options> & SpltPart<Options>;
+
+/** The record as plain data for a Streamer with these options: what `flow.toJSON()` gives. */
+export type RecordOf<Options> = SchemaPart<Options> & object;
+
+/** A flow of a Streamer with these options. */
+export type FlowOf<Options> = Flow<MetricsOf<Options>, RecordOf<Options>>;
+
 /** The type of `flow.metrics` for a Streamer with these options. */
 export type MetricsOf<Options> = NdpiPart<Options> & ProcessPart<Options> & UserPart<Options> & FlowMetrics;
 
@@ -70,7 +105,7 @@ export type MetricsOf<Options> = NdpiPart<Options> & ProcessPart<Options> & User
  * It can be iterated once. `Options` and `Names`, those of the user metrics, are inferred.
  */
 export class Streamer<const Options extends InferredOptions = InferredOptions, Names extends string = string>
-  implements AsyncIterable<Flow<MetricsOf<Options>>>, AsyncDisposable
+  implements AsyncIterable<FlowOf<Options>>, AsyncDisposable
 {
   readonly #options: ResolvedOptions;
   readonly #filter: PacketFilter | null;
@@ -131,13 +166,56 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
    * Flow by flow, in the order they end. When the source is damaged, rejects with NfstreamError after all flows up to
    * the damage; when user code throws, after the flows that had ended by then.
    */
-  [Symbol.asyncIterator](): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
+  [Symbol.asyncIterator](): AsyncGenerator<FlowOf<Options>, void> {
     return this.#keep(this.#flows());
   }
 
   /** The same flows in batches, as they leave the meter: what sinks read. */
   batches(): AsyncGenerator<FlowBatch, void> {
     return this.#keep(this.#batches());
+  }
+
+  /**
+   * Meters the source into files, by the endings of their names, and finishes them: .jsonl, .csv, .parquet, .arrow,
+   * .arrows, .duckdb; `-` is standard output. Files get their names when they are whole, also where the run ends early.
+   * Rejects as iterating does, after the flows so far were written, and with OUTPUT_* or SINK_UNAVAILABLE.
+   */
+  async to(target: string | readonly string[], options: SinkOptions = {}): Promise<WrittenFlows> {
+    const { openSinks, writeFlows } = await import('./write-flows.ts');
+    const targets = typeof target === 'string' ? [target] : target;
+    const stop = () => this.stop();
+    const sinks = await openSinks(targets, await this.sinkColumns(), {
+      direct: this.isLive,
+      onFailure: stop,
+      ...options,
+    });
+    return writeFlows(this.batches(), sinks);
+  }
+
+  /** Meters the source into an Arrow table in memory (apache-arrow): all flows at once, for captures that fit. */
+  async toArrow(): Promise<Table> {
+    const { ArrowTableBuilder } = await import('./sink/arrow-table.ts');
+    const builder = await ArrowTableBuilder.open(await this.sinkColumns());
+    for await (const batch of this.batches()) builder.add(batch);
+    return builder.finish();
+  }
+
+  /** The columns of this run's flows, for sinks. Loads plugins, whose metrics are columns, too. */
+  async sinkColumns(): Promise<SinkColumns> {
+    const { userMetrics, userClassifiers } = await this.#userCode();
+    const record = recordShapeOf(this.#options, { userMetrics, userClassifiers }).columns;
+    const names = [...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name)];
+    // A classifier may write more than what bears its name.
+    const table = tableColumns(record, this.#options, { names, hasOthers: userClassifiers.length > 0 });
+    return { record, table };
+  }
+
+  async #userCode(): Promise<UserCode> {
+    if (this.#options.plugins.length === 0) return this.#options;
+    this.#metering ??= this.#build();
+    if (this.#metering instanceof PluginMetering) return this.#metering.userCode();
+    const { loadUserCode } = await import('./plugin/user-code.ts');
+    return loadUserCode(this.#options);
   }
 
   /** Ends the run and closes everything; `await using` calls it. */
@@ -153,9 +231,9 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
     return iterator;
   }
 
-  async *#flows(): AsyncGenerator<Flow<MetricsOf<Options>>, void> {
+  async *#flows(): AsyncGenerator<FlowOf<Options>, void> {
     for await (const batch of this.#batches()) {
-      for (let row = 0; row < batch.count; row++) yield batch.flow(row) as Flow<MetricsOf<Options>>;
+      for (let row = 0; row < batch.count; row++) yield batch.flow(row) as unknown as FlowOf<Options>;
     }
   }
 

@@ -17,15 +17,16 @@ const RST = 6;
 const FIN = 7;
 
 /** Every field of the table can be read from a flow, whatever its schema; those with features have to be measured. */
-// biome-ignore lint/correctness/noUnusedVariables: it has to declare what the class does
-export interface Flow<Metrics extends object = FlowMetrics> extends Readonly<Omit<FieldValues, keyof FlowRecord>> {}
+// biome-ignore lint/correctness/noUnusedVariables: it has to declare what the class declares
+export interface Flow<Metrics extends object = FlowMetrics, Data extends object = FlowRecord<Metrics>>
+  extends Readonly<Omit<FieldValues, keyof FlowRecord>> {}
 
 /**
  * One bidirectional flow. Its columns are read-only, except `export_reason` (set it above 2 from a classifier or a
  * metric to export the flow at once) and what `metrics` and `classifiers` hold.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the getters are defined below, from the field table
-export class Flow<Metrics extends object = FlowMetrics> {
+export class Flow<Metrics extends object = FlowMetrics, Data extends object = FlowRecord<Metrics>> {
   #store: RecordStore;
   #row: number;
   readonly #metrics: Metrics;
@@ -153,15 +154,15 @@ export class Flow<Metrics extends object = FlowMetrics> {
   }
 
   /** The record as plain data: the columns of the run's schema, or those it was told. */
-  toJSON(): FlowRecord<Metrics> {
+  toJSON(): Data {
     const record: Record<string, unknown> = {};
     for (const column of this.#store.shape.columns) {
       record[column.name] = column.read(this.#store, this.#row, this.#metrics as FlowMetrics);
     }
-    return record as FlowRecord<Metrics>;
+    return record as Data;
   }
 
-  [inspect.custom](): FlowRecord<Metrics> {
+  [inspect.custom](): Data {
     return this.toJSON();
   }
 

@@ -40,7 +40,7 @@ describe('features', () => {
 
   it("are nDPI's numbers, when nDPI runs", () => {
     const run: RunInfo = { metrics: [], classifiers: ['ndpi', 'mine'], features: ['ndpi'] };
-    expect(read(['risk_score'], { metrics: { risk_score: 50 } }, run)).toEqual([50]);
+    expect(read(['risk_score'], { risk_score: 50 }, run)).toEqual([50]);
     expect(refusal('risk_score')).toContain('is not measured: it takes enableNdpi: true');
     expect(refusal('application_name', run)).toContain('is no number');
   });

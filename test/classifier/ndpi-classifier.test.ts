@@ -126,7 +126,7 @@ describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${load
         const value = metrics[name];
         if (type === 'string') expect(value, name).toBeTypeOf('string');
         else if (type === 'string-list') expect(value, name).toBeInstanceOf(Array);
-        else if ('nullable' in field || value !== null) expect(value, name).toSatisfy(Number.isInteger);
+        else if (!('nullable' in field) || value !== null) expect(value, name).toSatisfy(Number.isInteger);
       }
     }
     expect(calls.open).toBe(flows.length);

@@ -50,7 +50,7 @@ describe('NdpiNames', () => {
     expect(Object.keys(metrics)).toEqual(NDPI_FIELDS.map(({ name }) => name));
     for (const { name, type, ...field } of NDPI_FIELDS) {
       if (name === 'application_name' || name === 'category_name') continue;
-      const empty = type === 'string' ? '' : type === 'string-list' ? [] : 'nullable' in field ? 0 : null;
+      const empty = type === 'string' ? '' : type === 'string-list' ? [] : 'nullable' in field ? null : 0;
       expect(metrics[name], name).toEqual(empty);
     }
   });

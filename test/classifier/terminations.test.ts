@@ -296,7 +296,7 @@ describe('onStart', () => {
     const userMetrics = { one: () => 1, two: () => 2 };
     await collect(plain({ userClassifiers: [new Starter('a'), new Starter('b')], userMetrics }));
     expect(calls.slice(0, 3)).toEqual(['a started', 'b started', 'flow']);
-    expect(info).toEqual({ metrics: ['one', 'two'], classifiers: ['a', 'b'] });
+    expect(info).toEqual({ metrics: ['one', 'two'], classifiers: ['a', 'b'], features: [] });
   });
 
   it('that throws or rejects ends the run before the source is opened; onExit is called', async () => {
