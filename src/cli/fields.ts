@@ -30,7 +30,7 @@ export function fieldsText({ schema, form }: FieldsOptions): string {
     case 'json-schema':
       return `${JSON.stringify(jsonSchemaOfSchema(name ?? 'classic'), null, 2)}\n`;
     case 'table':
-      return fieldsTable(fieldsOf(name), terminalOf('stdout'));
+      return fieldsTable(fieldsOf(name), terminalOf('stdout')) + (name === undefined ? LEGEND : '');
   }
 }
 
@@ -66,7 +66,7 @@ function jsonOf(field: Field): Record<string, unknown> {
     meaning,
     turned_on_by: turnedOnBy(feature) || null,
     schemas: schemasOf(field),
-    is_metric: FINDINGS.has(name),
+    in_metrics: FINDINGS.has(name),
     ipfix: ipfix ?? null,
   };
 }
@@ -104,10 +104,15 @@ const TYPE_WORDS: Readonly<Record<ColumnType, string>> = {
   any: 'any',
 };
 
-const HEADING = ['field', 'type', 'turned on by', 'in', 'meaning'] as const;
+interface Row {
+  readonly cells: readonly string[];
+  readonly meaning: string;
+}
+
+const HEADING: Row = { cells: ['field', 'type', 'turned on by', 'in'], meaning: 'meaning' };
 const GAP = '  ';
 const INDENT = '    ';
-/** Where less room than this is left beside the other columns, meanings stand below. */
+/** Where less room than this is left beside the cells, meanings stand below. */
 const LEAST_MEANING = 40;
 
 const LEGEND = `
@@ -117,31 +122,31 @@ column of its own. What no schema has can be named in --fields, as all others.
 
 /** A line for each field; on a terminal meanings are wrapped to its width, or stand below where it is narrow. */
 export function fieldsTable(fields: readonly Field[], terminal: Terminal): string {
-  const rows = fields.map((field) => {
-    const places = [...schemasOf(field), ...(FINDINGS.has(field.name) ? ['metrics'] : [])];
-    const { name, type, feature, unit, meaning } = field;
-    const full = unit === undefined ? meaning : `${meaning} (${unit})`;
-    return { cells: [name, TYPE_WORDS[type], turnedOnBy(feature), places.join(' ')], meaning: full };
-  });
-  const widths = HEADING.slice(0, -1).map((title, i) =>
-    Math.max(title.length, ...rows.map(({ cells }) => cells[i].length)),
-  );
+  const rows = fields.map(rowOf);
+  const widths = HEADING.cells.map((_, i) => Math.max(...[HEADING, ...rows].map(({ cells }) => cells[i].length)));
   const taken = widths.reduce((sum, width) => sum + width + GAP.length, 0);
   const room = terminal.isTerminal ? terminal.columns - taken : Number.POSITIVE_INFINITY;
-  const isBelow = room < LEAST_MEANING;
-  const line = (cells: readonly string[]) => cells.map((cell, i) => cell.padEnd(widths[i]) + GAP).join('');
-  const textOf = (cells: readonly string[], meaning: string) => {
-    if (isBelow)
-      return [
-        line(cells).trimEnd(),
-        ...wrapped(meaning, terminal.columns - INDENT.length).map((part) => INDENT + part),
-      ];
+  const linesOf = ({ cells, meaning }: Row): string[] => {
+    const line = cells.map((cell, i) => cell.padEnd(widths[i]) + GAP).join('');
+    if (room < LEAST_MEANING) {
+      const below = wrapped(meaning, terminal.columns - INDENT.length);
+      return [line.trimEnd(), ...below.map((part) => INDENT + part)];
+    }
     const [first = '', ...more] = wrapped(meaning, room);
-    return [line(cells) + first, ...more.map((part) => ' '.repeat(taken) + part)];
+    return [line + first, ...more.map((part) => ' '.repeat(taken) + part)];
   };
-  const heading = textOf(HEADING.slice(0, -1), HEADING[4]).map((text) => styled(terminal, 'bold', text));
-  const body = rows.flatMap(({ cells, meaning }) => textOf(cells, meaning));
-  return [...heading, ...body].map((text) => `${text}\n`).join('') + LEGEND;
+  const heading = linesOf(HEADING).map((text) => styled(terminal, 'bold', text));
+  return [...heading, ...rows.flatMap(linesOf)].map((text) => `${text}\n`).join('');
+}
+
+function rowOf(field: Field): Row {
+  const { name, type, feature, unit, meaning } = field;
+  const places = [...schemasOf(field), ...(FINDINGS.has(name) ? ['metrics'] : [])];
+  const isSaid = unit === undefined || meaning.includes(unit);
+  return {
+    cells: [name, TYPE_WORDS[type], turnedOnBy(feature), places.join(' ')],
+    meaning: isSaid ? meaning : `${meaning} (${unit})`,
+  };
 }
 
 /** Lines of at most so many characters, broken between words. */
