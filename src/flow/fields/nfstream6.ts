@@ -147,7 +147,14 @@ export const NFSTREAM6_FIELDS = [
     ipfix: 'protocolIdentifier',
     read: read.ipProtocol,
   },
-  { name: 'ip_version', type: 'integer', size: 'uint8', meaning: '4 or 6', ipfix: 'ipVersion', read: read.ipVersion },
+  {
+    name: 'ip_version',
+    type: 'integer',
+    size: 'uint8',
+    meaning: 'IP version, 4 or 6',
+    ipfix: 'ipVersion',
+    read: read.ipVersion,
+  },
   {
     name: 'vlan_id',
     type: 'integer',
