@@ -1,7 +1,1 @@
-// The version of this package, as --version, doctor and the served metrics say it.
-import { readFileSync } from 'node:fs';
-
-export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+export { version } from '../version.ts';

@@ -1,0 +1,90 @@
+// Batches of flows become Arrow record batches: what Parquet, Arrow files and tables in memory are made from.
+//
+//   flows, 64 at a time ──► a buffer for each column ──► a record batch of at most so many rows
+//
+// Nothing is made for a row: cells go straight from a flow's record into the columns' buffers.
+import { type Data, makeData, RecordBatch, Schema, Struct } from 'apache-arrow';
+import type { FlowBatch } from '../../flow/flow-batch.ts';
+import type { Column, FlowMetrics } from '../../flow/schema.ts';
+import { version } from '../../version.ts';
+import { type ColumnBuffer, columnBuffer, type DictionaryUse } from './column-buffer.ts';
+import { MetricColumn } from './metric-column.ts';
+import type { DictionaryTexts } from './texts.ts';
+
+/** What makes a record batch end before it has its rows: long texts and lists of user code. */
+const MOST_BYTES = 1 << 26;
+
+export interface BatchOptions {
+  /** Of a record batch. */
+  readonly mostRows: number;
+  readonly dictionaries: DictionaryUse;
+}
+
+export class FlowColumns {
+  readonly #columns: readonly ColumnBuffer[];
+  readonly #mostRows: number;
+  #rows = 0;
+  #schema: Schema | undefined;
+
+  constructor(columns: readonly Column[], { mostRows, dictionaries }: BatchOptions) {
+    this.#columns = columns.map((column) =>
+      column.type === 'any' ? new MetricColumn(column) : columnBuffer(column, dictionaries),
+    );
+    this.#mostRows = mostRows;
+  }
+
+  /** Rows that no record batch has yet. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /**
+   * Adds a batch's flows, and calls `full` with each record batch that has its rows.
+   * @throws NfstreamError USER_METRIC_FAILED for a value that its column does not hold.
+   */
+  add(batch: FlowBatch, full: (recordBatch: RecordBatch) => void): void {
+    const metrics: FlowMetrics[] = [];
+    for (let row = 0; row < batch.count; row++) metrics.push(batch.metrics(row));
+    for (let begin = 0, end = 0; begin < batch.count; begin = end) {
+      end = Math.min(batch.count, begin + this.#mostRows - this.#rows);
+      for (const column of this.#columns) column.add({ batch, metrics, begin, end });
+      this.#rows += end - begin;
+      if (this.#rows === this.#mostRows || this.#bytes() >= MOST_BYTES) full(this.take());
+    }
+  }
+
+  #bytes(): number {
+    let bytes = 0;
+    for (const column of this.#columns) bytes += column.bytes;
+    return bytes;
+  }
+
+  /** The rows since the last record batch, or none. */
+  take(): RecordBatch {
+    const children = this.#columns.map((column) => column.take());
+    const length = this.#rows;
+    this.#rows = 0;
+    return recordBatch(this.schema, length, children);
+  }
+
+  /** To be read after `take`: the first rows decide about the columns of metrics. */
+  get schema(): Schema {
+    this.#schema ??= new Schema(
+      this.#columns.map(({ field }) => field),
+      new Map([['nfstream.version', version()]]),
+    );
+    return this.#schema;
+  }
+
+  /** The dictionaries that the run's batches share, by the place of their column. */
+  dictionaries(): Map<number, DictionaryTexts> {
+    const found = new Map<number, DictionaryTexts>();
+    for (const [i, { dictionary }] of this.#columns.entries()) if (dictionary !== undefined) found.set(i, dictionary);
+    return found;
+  }
+}
+
+export function recordBatch(schema: Schema, length: number, children: Data[]): RecordBatch {
+  const type = new Struct(schema.fields);
+  return new RecordBatch(schema, makeData({ type, length, nullCount: 0, children }));
+}

@@ -1,0 +1,153 @@
+// Texts in Arrow's buffers: as they are, or as indexes into a dictionary of the different ones.
+//
+// Whatever JavaScript holds becomes UTF-8: a lone surrogate is written as U+FFFD, NUL and line ends stay.
+import { type Data, type DataType, Dictionary, Int32, makeData, Utf8, Vector } from 'apache-arrow';
+import { NfstreamError } from '../../errors.ts';
+import { doubled, NO_NULLS, type Nulls, type Values } from './values.ts';
+
+const FIRST_ROWS = 1024;
+const FIRST_BYTES = 16 * FIRST_ROWS;
+/** Up to here a loop in JavaScript beats a call into Node.js. */
+const SHORT = 48;
+/** Offsets are of 32 bits. */
+const MOST_BYTES = 2 ** 31 - 1;
+
+export class Texts implements Values {
+  readonly type: DataType = new Utf8();
+  #utf8 = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  #end = 0;
+  #offsets = new Int32Array(FIRST_ROWS);
+  length = 0;
+
+  get bytes(): number {
+    return this.#end + this.length * 4;
+  }
+
+  push(value: unknown): boolean {
+    if (typeof value !== 'string') return false;
+    const { length } = value;
+    // A UTF-16 unit takes three bytes at most.
+    if (this.#end + length * 3 > this.#utf8.length) this.#grow(length * 3);
+    const utf8 = this.#utf8;
+    const begin = this.#end;
+    let i = 0;
+    if (length <= SHORT) {
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i);
+        if (code > 0x7f) break;
+        utf8[begin + i] = code;
+      }
+    }
+    this.#end = i === length ? begin + length : begin + utf8.write(value, begin, 'utf8');
+    this.#mark();
+    return true;
+  }
+
+  skip(): void {
+    this.#mark();
+  }
+
+  #mark(): void {
+    if (this.length + 1 === this.#offsets.length) this.#offsets = doubled(this.#offsets);
+    this.#offsets[++this.length] = this.#end;
+  }
+
+  #grow(more: number): void {
+    const least = this.#end + more;
+    if (least > MOST_BYTES) {
+      throw new NfstreamError('OUT_OF_MEMORY', 'The texts of one column are more than 2 GB, which Arrow cannot hold');
+    }
+    const bigger = Buffer.allocUnsafeSlow(Math.min(MOST_BYTES, Math.max(least, this.#utf8.length * 2)));
+    bigger.set(this.#utf8.subarray(0, this.#end));
+    this.#utf8 = bigger;
+  }
+
+  take(nulls: Nulls): Data {
+    const { length } = this;
+    const taken = makeData({
+      type: this.type as Utf8,
+      length,
+      ...nulls,
+      valueOffsets: this.#offsets.subarray(0, length + 1),
+      data: new Uint8Array(this.#utf8.buffer, 0, this.#end),
+    });
+    this.#utf8 = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    this.#end = 0;
+    this.#offsets = new Int32Array(FIRST_ROWS);
+    this.length = 0;
+    return taken;
+  }
+}
+
+/**
+ * Whether each batch has a dictionary of its own, or all batches of the run share one, which grows: it is taken with
+ * `takeDictionary` when the batches are done.
+ */
+export type DictionaryScope = 'batch' | 'run';
+
+export class DictionaryTexts implements Values {
+  readonly type: Dictionary<Utf8, Int32> = new Dictionary(new Utf8(), new Int32());
+  readonly #scope: DictionaryScope;
+  readonly #indexes = new Map<string, number>();
+  readonly #texts = new Texts();
+  /** Texts of the dictionary that were taken already. */
+  #taken = 0;
+  #array = new Int32Array(FIRST_ROWS);
+  length = 0;
+
+  constructor(scope: DictionaryScope) {
+    this.#scope = scope;
+  }
+
+  get bytes(): number {
+    return this.length * 4 + (this.#scope === 'batch' ? this.#texts.bytes : 0);
+  }
+
+  /** What the dictionary takes. */
+  get dictionaryBytes(): number {
+    return this.#texts.bytes;
+  }
+
+  get dictionaryLength(): number {
+    return this.#texts.length;
+  }
+
+  push(value: unknown): boolean {
+    let index = this.#indexes.get(value as string);
+    if (index === undefined) {
+      index = this.#taken + this.#texts.length;
+      if (!this.#texts.push(value)) return false;
+      this.#indexes.set(value as string, index);
+    }
+    this.#add(index);
+    return true;
+  }
+
+  skip(): void {
+    this.#add(0);
+  }
+
+  #add(index: number): void {
+    if (this.length === this.#array.length) this.#array = doubled(this.#array);
+    this.#array[this.length++] = index;
+  }
+
+  take(nulls: Nulls): Data {
+    const data = this.#array.subarray(0, this.length);
+    const dictionary = new Vector<Utf8>([this.#scope === 'batch' ? this.takeDictionary() : NO_TEXTS]);
+    const taken = makeData({ type: this.type, length: this.length, ...nulls, data, dictionary });
+    if (this.#scope === 'batch') this.#taken = 0;
+    this.#array = new Int32Array(FIRST_ROWS);
+    this.length = 0;
+    return taken;
+  }
+
+  /** The texts that the dictionary got since the last call. It forgets them: they are added again when they come again. */
+  takeDictionary(): Data<Utf8> {
+    this.#taken += this.#texts.length;
+    this.#indexes.clear();
+    return this.#texts.take(NO_NULLS) as Data<Utf8>;
+  }
+}
+
+const NO_TEXTS = new Texts().take(NO_NULLS) as Data<Utf8>;
