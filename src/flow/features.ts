@@ -9,17 +9,17 @@ import type { RecordStore } from './record.ts';
 import * as record from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { FLOW_ID, SEGMENT, SIZE_MAX_WORD, SIZE_MIN_WORD, SIZE_SQUARES, WAY_DOUBLES } = layouts;
+const { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } = layouts;
 const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM } = layouts;
+const { WAY_GAPS, WAY_SIZE_MAX_WORD, WAY_SIZE_MIN_WORD, WAY_SIZE_SQUARES } = layouts;
 const { DOUBLE_END, DOUBLE_PACKETS, RECORD_DOUBLES } = record;
-const GAP_DOUBLES = 4;
-const LAST_SEEN = 2;
 
 export class FlowFeatures {
   readonly #store: RecordStore;
   readonly #stride: number;
   readonly #macs: number;
   readonly #directions: number;
+  readonly #wayDoubles: number;
   readonly #statistics: number;
   readonly #splt: number;
   readonly #spltPackets: number;
@@ -28,11 +28,12 @@ export class FlowFeatures {
   readonly measuresPackets: boolean;
 
   constructor(store: RecordStore) {
-    const { doubles, macs, directions, statistics, splt, options } = store.layout;
+    const { doubles, macs, directions, wayDoubles, statistics, splt, options } = store.layout;
     this.#store = store;
     this.#stride = doubles;
     this.#macs = macs;
     this.#directions = directions;
+    this.#wayDoubles = wayDoubles;
     this.#statistics = statistics;
     this.#splt = splt;
     this.#spltPackets = options.splt;
@@ -79,23 +80,21 @@ export class FlowFeatures {
     const end = doubles[slot * RECORD_DOUBLES + DOUBLE_END];
     const gap = total === 0 ? 0 : this.#gap(end, time);
     if (this.#directions >= 0) {
-      const seen = at + this.#directions + direction;
-      const last = extra[seen + LAST_SEEN];
+      const way = at + this.#directions + direction * this.#wayDoubles;
+      const last = extra[way + LAST_SEEN];
       if (before === 0) {
-        extra[seen] = time;
-        extra[seen + LAST_SEEN] = time;
+        extra[way + FIRST_SEEN] = time;
+        extra[way + LAST_SEEN] = time;
       } else {
-        if (time < extra[seen]) extra[seen] = time;
-        if (time > last) extra[seen + LAST_SEEN] = time;
+        if (time < extra[way + FIRST_SEEN]) extra[way + FIRST_SEEN] = time;
+        if (time > last) extra[way + LAST_SEEN] = time;
       }
       if (this.#statistics >= 0) {
-        const both = at + this.#statistics;
-        const way = both + GAP_DOUBLES + direction * WAY_DOUBLES;
-        if (total !== 0) addGap(extra, both, gap, total === 1);
-        if (before !== 0) addGap(extra, way, this.#gap(last, time), before === 1);
-        extra[way + SIZE_SQUARES] += size * size;
-        const least = way * 2 + SIZE_MIN_WORD;
-        const most = way * 2 + SIZE_MAX_WORD;
+        if (total !== 0) addGap(extra, at + this.#statistics, gap, total === 1);
+        if (before !== 0) addGap(extra, way + WAY_GAPS, this.#gap(last, time), before === 1);
+        extra[way + WAY_SIZE_SQUARES] += size * size;
+        const least = way * 2 + WAY_SIZE_MIN_WORD;
+        const most = way * 2 + WAY_SIZE_MAX_WORD;
         if (before === 0 || size < extraWords[least]) extraWords[least] = size;
         if (size > extraWords[most]) extraWords[most] = size;
       }

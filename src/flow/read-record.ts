@@ -2,7 +2,7 @@
 // through these functions; nothing else knows where a value lies.
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
 import { addressText, macText } from './address-text.ts';
-import { FLOW_ID, SEGMENT } from './feature-layout.ts';
+import { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } from './feature-layout.ts';
 import {
   DOUBLE_BYTES,
   DOUBLE_END,
@@ -128,10 +128,10 @@ export function macAddress({ extraWords, layout }: RecordStore, row: number, way
 
 /** Time of the first packet of a direction; 0 where there is none. */
 export function firstSeen({ extra, layout }: RecordStore, row: number, way: 0 | 1): number {
-  return extra[row * layout.doubles + layout.directions + way];
+  return extra[row * layout.doubles + layout.directions + way * layout.wayDoubles + FIRST_SEEN];
 }
 
 /** Time of the last packet of a direction; 0 where there is none. */
 export function lastSeen({ extra, layout }: RecordStore, row: number, way: 0 | 1): number {
-  return extra[row * layout.doubles + layout.directions + 2 + way];
+  return extra[row * layout.doubles + layout.directions + way * layout.wayDoubles + LAST_SEEN];
 }

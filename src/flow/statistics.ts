@@ -6,9 +6,8 @@ import * as layouts from './feature-layout.ts';
 import { BOTH_WAYS, bytes, packets, type Way } from './read-record.ts';
 import type { RecordStore } from './record.ts';
 
-const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM, SIZE_MAX_WORD, SIZE_MIN_WORD, SIZE_SQUARES, WAY_DOUBLES } = layouts;
-/** The gaps of both directions stand before those of each. */
-const GAP_DOUBLES = 4;
+const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM } = layouts;
+const { WAY_GAPS, WAY_SIZE_MAX_WORD, WAY_SIZE_MIN_WORD, WAY_SIZE_SQUARES } = layouts;
 
 export type Statistic = 'min' | 'mean' | 'stddev' | 'max';
 
@@ -22,9 +21,9 @@ export function sizeStatistic(store: RecordStore, row: number, way: Way, what: S
     case 'stddev':
       return sampleDeviation(n, bytes(store, row, way), sizeSquares(store, row, way));
     case 'min':
-      return extremeSize(store, row, way, SIZE_MIN_WORD, Math.min);
+      return extremeSize(store, row, way, WAY_SIZE_MIN_WORD, Math.min);
     case 'max':
-      return extremeSize(store, row, way, SIZE_MAX_WORD, Math.max);
+      return extremeSize(store, row, way, WAY_SIZE_MAX_WORD, Math.max);
   }
 }
 
@@ -33,8 +32,7 @@ export function gapStatistic(store: RecordStore, row: number, way: Way, what: St
   const n = packets(store, row, way) - 1;
   if (n < 1) return 0;
   const { extra, layout } = store;
-  const base = row * layout.doubles + layout.statistics;
-  const at = way === BOTH_WAYS ? base : base + GAP_DOUBLES + way * WAY_DOUBLES;
+  const at = way === BOTH_WAYS ? row * layout.doubles + layout.statistics : wayAt(store, row, way) + WAY_GAPS;
   switch (what) {
     case 'mean':
       return extra[at + GAP_SUM] / n;
@@ -48,13 +46,13 @@ export function gapStatistic(store: RecordStore, row: number, way: Way, what: St
 }
 
 function wayAt({ layout }: RecordStore, row: number, way: 0 | 1): number {
-  return row * layout.doubles + layout.statistics + GAP_DOUBLES + way * WAY_DOUBLES;
+  return row * layout.doubles + layout.directions + way * layout.wayDoubles;
 }
 
 function sizeSquares(store: RecordStore, row: number, way: Way): number {
   const { extra } = store;
-  if (way !== BOTH_WAYS) return extra[wayAt(store, row, way) + SIZE_SQUARES];
-  return extra[wayAt(store, row, 0) + SIZE_SQUARES] + extra[wayAt(store, row, 1) + SIZE_SQUARES];
+  if (way !== BOTH_WAYS) return extra[wayAt(store, row, way) + WAY_SIZE_SQUARES];
+  return extra[wayAt(store, row, 0) + WAY_SIZE_SQUARES] + extra[wayAt(store, row, 1) + WAY_SIZE_SQUARES];
 }
 
 function extremeSize(
