@@ -2,7 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from '../../src/cli/flags.ts';
+import {
+  BUILD_NATIVE_FLAGS,
+  DOCTOR_FLAGS,
+  FIELDS_FLAGS,
+  INTERFACES_FLAGS,
+  METER_FLAGS,
+  RUN_FLAGS,
+} from '../../src/cli/flags.ts';
 import { COMMANDS, mainHelp } from '../../src/cli/help.ts';
 import { FAMILIES } from '../../src/cli/prometheus.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
@@ -10,7 +17,9 @@ import { ROOT } from './run.ts';
 
 const text = readFileSync(join(ROOT, 'docs/cli.md'), 'utf8');
 const main = [...METER_FLAGS, ...RUN_FLAGS].flatMap((group) => group.flags);
-const others = [...BUILD_NATIVE_FLAGS, ...DOCTOR_FLAGS, ...INTERFACES_FLAGS].flatMap((group) => group.flags);
+const others = [...BUILD_NATIVE_FLAGS, ...DOCTOR_FLAGS, ...FIELDS_FLAGS, ...INTERFACES_FLAGS].flatMap(
+  (group) => group.flags,
+);
 const namesIn = (part: string) => [...part.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]);
 
 describe('docs/cli.md', () => {

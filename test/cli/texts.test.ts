@@ -53,7 +53,7 @@ describe('texts', () => {
     for (const args of [['help'], ['x.pcap', '--summary', '-h']]) {
       expect((await nfstream(args)).stdout).toBe(help.stdout);
     }
-    for (const command of ['interfaces', 'doctor', 'build-native']) {
+    for (const command of ['interfaces', 'fields', 'doctor', 'build-native']) {
       const own = await nfstream([command, '--help']);
       expect(own.stdout).toMatch(new RegExp(`^nfstream ${command}: `));
       expect((await nfstream(['help', command])).stdout).toBe(own.stdout);
