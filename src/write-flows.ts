@@ -1,8 +1,9 @@
 // A run's flows into files: what `streamer.to` does, and what the command line does with several outputs.
 import { NfstreamError } from './errors.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
-import { openSink, type SinkOptions } from './sink/open-sink.ts';
-import type { Sink, SinkColumns } from './sink/sink.ts';
+import type { TargetSink } from './sink/sink.ts';
+
+export { openSinks } from './sink/open-sink.ts';
 
 /** What became of a run's flows. */
 export interface WrittenFlows {
@@ -12,31 +13,18 @@ export interface WrittenFlows {
   files: string[];
 }
 
-/** Opens a sink for each target; where one can't be had, none is left open. Rejects with OUTPUT_* or INVALID_OPTION. */
-export async function openSinks(
-  targets: readonly string[],
-  columns: SinkColumns,
-  options: SinkOptions,
-): Promise<Sink[]> {
-  const sinks: Sink[] = [];
-  try {
-    for (const target of targets) sinks.push(await openSink(target, columns, options));
-  } catch (error) {
-    for (const sink of sinks) await sink.abandon();
-    throw error;
-  }
-  return sinks;
-}
-
 /**
  * Writes all batches to all sinks and finishes them. Whatever ends the run, flows so far are kept: files get their names.
  * They are given up where there are none because the run failed, and where one of the sinks failed it is given up and
  * the run ends. Rejects with the first failure.
  */
-export async function writeFlows(batches: AsyncIterable<FlowBatch>, sinks: readonly Sink[]): Promise<WrittenFlows> {
+export async function writeFlows(
+  batches: AsyncIterable<FlowBatch>,
+  sinks: readonly TargetSink[],
+): Promise<WrittenFlows> {
   const failures: unknown[] = [];
-  const failed = new Set<Sink>();
-  const attempt = async (sink: Sink, work: () => Promise<void> | void) => {
+  const failed = new Set<TargetSink>();
+  const attempt = async (sink: TargetSink, work: () => Promise<void> | void) => {
     try {
       await work();
     } catch (error) {
@@ -68,9 +56,9 @@ export async function writeFlows(batches: AsyncIterable<FlowBatch>, sinks: reado
 
 /** HOT PATH: most writes are done when they return, and then nothing is awaited. */
 function trying(
-  sink: Sink,
+  sink: TargetSink,
   batch: FlowBatch,
-  attempt: (sink: Sink, work: () => Promise<void> | void) => Promise<void>,
+  attempt: (sink: TargetSink, work: () => Promise<void> | void) => Promise<void>,
 ): Promise<void> | undefined {
   try {
     const wait = sink.write(batch);

@@ -50,8 +50,18 @@ export class CsvSink implements Sink {
   }
 
   write(batch: FlowBatch): Promise<void> | void {
-    for (let row = 0; row < batch.count; row++) this.#line(batch, row);
-    this.rows += batch.count;
+    let whole = 0;
+    try {
+      for (let row = 0; row < batch.count; row++) {
+        whole = this.#writer.length;
+        this.#line(batch, row);
+        this.rows++;
+      }
+    } catch (error) {
+      // What user code left is no JSON: the rows before stay.
+      this.#writer.cut(whole);
+      throw error;
+    }
     return this.#output.append(this.#writer.take());
   }
 

@@ -28,7 +28,7 @@ export interface Ownership {
   readonly renaming?: Renaming;
   /** Whether a line that was written in part is taken away again. */
   readonly isCutBack?: boolean;
-  readonly onFailure: (() => void) | undefined;
+  readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
 export class DescriptorOutput implements Output {
@@ -37,7 +37,7 @@ export class DescriptorOutput implements Output {
   readonly #descriptor: number;
   readonly #handle: FileHandle | undefined;
   readonly #isCutBack: boolean;
-  readonly #onFailure: (() => void) | undefined;
+  readonly #onFailure: ((error: unknown) => void) | undefined;
   #renaming: Renaming | undefined;
   #pieces: Uint8Array[] = [];
   #waiting = 0;
@@ -83,7 +83,7 @@ export class DescriptorOutput implements Output {
       this.#waiting = 0;
       this.#written = before.then(() => this.#writeAll(bytes));
       // The failure is met by whoever waits next.
-      this.#written.catch(() => this.#onFailure?.());
+      this.#written.catch((error: unknown) => this.#onFailure?.(error));
     }
     return before;
   }

@@ -52,7 +52,7 @@ export interface OutputOptions {
    * Called when data could not be written, as soon as that is known: the next `append` says why, but where rows are rare
    * it may be long until then.
    */
-  readonly onFailure?: (() => void) | undefined;
+  readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
 /**

@@ -14,6 +14,7 @@ export interface SinkColumns {
   readonly table: readonly Column[];
 }
 
+/** One format's sink. */
 export interface Sink {
   /** Flows written so far. */
   readonly rows: number;
@@ -21,8 +22,8 @@ export interface Sink {
   readonly bytes: number;
 
   /**
-   * Adds a batch's flows; they are read before this returns. When it returns a promise, wait for it before the next
-   * call: the output is behind. Throws or rejects with OUTPUT_FAILED.
+   * Adds a batch's flows. When it returns a promise, wait for it before the next call and before the batch changes: the
+   * output is behind. Throws or rejects with OUTPUT_FAILED.
    */
   write(batch: FlowBatch): Promise<void> | void;
 
@@ -34,4 +35,12 @@ export interface Sink {
 
   /** Removes what is not finished, at once: for a process that is about to die. */
   unlink(): void;
+}
+
+/** A sink that was opened by name (open-sink.ts): one file, or one after the other. */
+export interface TargetSink extends Sink {
+  /** The target as it was given. */
+  readonly name: string;
+  /** Paths of the files that are finished, in their order; none where the target is no file. */
+  readonly files: readonly string[];
 }

@@ -34,6 +34,16 @@ export class TextWriter {
     return piece;
   }
 
+  /** Bytes written since then. */
+  get length(): number {
+    return this.#at - this.#from;
+  }
+
+  /** Takes all but the first so many of them back. */
+  cut(length: number): void {
+    this.#at = this.#from + length;
+  }
+
   /** One byte: an ASCII character. */
   byte(code: number): void {
     if (this.#at === this.#bytes.length) this.#grow(1);
