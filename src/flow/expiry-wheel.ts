@@ -12,6 +12,7 @@
 import type { RecordStore } from './record.ts';
 import * as record from './record.ts';
 import type { SlotClocks } from './slot-clocks.ts';
+import type { TcpEnds } from './tcp-ends.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { DOUBLE_CLOCK, RECORD_DOUBLES, RECORD_WORDS, WORD_BUCKET, WORD_NEXT, WORD_PREVIOUS } = record;
@@ -26,8 +27,8 @@ export interface Timeouts {
   readonly activeMs: number;
   /** By slot: the clock at the flow's start; null where the active timeout waits for the flow's next packet. */
   readonly starts: SlotClocks | null;
-  /** By slot: the clock at which a flow ends because its connection has; Infinity while it has not. Null where it never does. */
-  readonly closes: SlotClocks | null;
+  /** When flows end because their connections have. Null where none does. */
+  readonly ends: TcpEnds | null;
 }
 
 export class ExpiryWheel {
@@ -47,9 +48,9 @@ export class ExpiryWheel {
   constructor(store: RecordStore, timeouts: Timeouts) {
     this.#store = store;
     this.#timeouts = timeouts;
-    const { inactiveMs, activeMs, starts, closes } = timeouts;
+    const { inactiveMs, activeMs, starts, ends } = timeouts;
     const timeout = starts === null ? inactiveMs : Math.min(inactiveMs, activeMs);
-    this.#isUsed = Number.isFinite(timeout) || closes !== null;
+    this.#isUsed = Number.isFinite(timeout) || ends !== null;
     const finite = Number.isFinite(timeout) ? timeout : TICKS_PER_TIMEOUT * MAX_TICK_MS;
     this.#tickMs = Math.max(1, Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT));
     this.#reach = Math.min(Math.floor(finite / this.#tickMs) + 2, MAX_BUCKETS);
@@ -61,10 +62,10 @@ export class ExpiryWheel {
 
   /** When the flow ends unless a packet comes. */
   #deadlineOf(slot: number): number {
-    const { inactiveMs, activeMs, starts, closes } = this.#timeouts;
-    let deadline = this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + inactiveMs;
-    if (starts !== null) deadline = Math.min(deadline, starts.get(slot) + activeMs);
-    return closes === null ? deadline : Math.min(deadline, closes.get(slot));
+    const { inactiveMs, activeMs, starts, ends } = this.#timeouts;
+    if (ends?.isClosing(slot)) return ends.get(slot);
+    const inactive = this.#store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + inactiveMs;
+    return starts === null ? inactive : Math.min(inactive, starts.get(slot) + activeMs);
   }
 
   /** Queues a flow under its deadline. */

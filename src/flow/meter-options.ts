@@ -1,9 +1,6 @@
 import type { AccountingMode } from './accounting.ts';
 import type { RecordShape } from './record.ts';
 
-/** How long a flow whose connection has ended still takes packets: the last acknowledgements. */
-export const TCP_LINGER_MS = 1000;
-
 export interface MeterOptions {
   /** Live flows at most. */
   capacity: number;

@@ -16,11 +16,12 @@ import { FinishedFlows } from './finished-flows.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import type { FlowObserver } from './flow-observer.ts';
 import { FlowTable } from './flow-table.ts';
-import { type MeterOptions, TCP_LINGER_MS } from './meter-options.ts';
+import type { MeterOptions } from './meter-options.ts';
 import { Recency } from './recency.ts';
 import * as record from './record.ts';
 import { SlotClocks } from './slot-clocks.ts';
-import { countFlags, hasEnded, isConnecting, mayEnd } from './tcp-flags.ts';
+import { TcpEnds } from './tcp-ends.ts';
+import { countFlags } from './tcp-flags.ts';
 
 // V8 folds a module's own constants into the code, imported ones it loads each time: a seventh of the meter's time.
 const { KEY_WORDS, METERED, SKIP_REASONS } = packet;
@@ -59,7 +60,7 @@ export class FlowMeter {
   /** Null unless `expiresActive`. */
   readonly #starts: SlotClocks | null;
   /** Null unless `tcpEnd`. */
-  readonly #closes: SlotClocks | null;
+  readonly #ends: TcpEnds | null;
   /** The latest time seen: packets out of order never move it back. */
   #clockMs = Number.NEGATIVE_INFINITY;
   #sequence = 0;
@@ -81,12 +82,12 @@ export class FlowMeter {
     this.#accounting = new Accounting(options.accountingMode, rows);
     this.#features = new FlowFeatures(this.#table.store);
     this.#starts = options.expiresActive ? new SlotClocks() : null;
-    this.#closes = options.tcpEnd ? new SlotClocks() : null;
+    this.#ends = options.tcpEnd ? new TcpEnds(options.inactiveTimeoutMs) : null;
     this.#wheel = new ExpiryWheel(this.#table.store, {
       inactiveMs: options.inactiveTimeoutMs,
       activeMs: options.activeTimeoutMs,
       starts: this.#starts,
-      closes: this.#closes,
+      ends: this.#ends,
     });
     this.#recency = new Recency(this.#table);
     this.#lookup = new BatchLookup(this.#table, columns, rows);
@@ -170,7 +171,7 @@ export class FlowMeter {
     const table = this.#table;
     const wheel = this.#wheel;
     const starts = this.#starts;
-    const closes = this.#closes;
+    const ends = this.#ends;
     const features = this.#features.measuresPackets ? this.#features : null;
     const store = table.store;
     const observer = this.#observer;
@@ -198,10 +199,12 @@ export class FlowMeter {
         let slot = flow >> 1;
         let double = slot * RECORD_DOUBLES;
         if (slot >= 0) {
-          if (closes !== null && closes.get(slot) !== NEVER && (clock >= closes.get(slot) || isConnecting(flags))) {
-            wheel.remove(slot);
-            this.#finish(slot, EXPORT_TCP_END);
-            slot = -1;
+          if (ends?.isClosing(slot)) {
+            if (ends.isOver(slot, clock, flags)) {
+              wheel.remove(slot);
+              this.#finish(slot, EXPORT_TCP_END);
+              slot = -1;
+            }
           } else if (clock - doubles[double + DOUBLE_CLOCK] >= inactiveTimeoutMs) {
             wheel.remove(slot);
             this.#finish(slot, EXPORT_INACTIVE);
@@ -237,8 +240,9 @@ export class FlowMeter {
         const word = slot * RECORD_WORDS;
         if (flags !== 0) {
           countFlags(words, word + WORD_FLAGS + direction, flags);
-          if (closes !== null && mayEnd(flags) && closes.get(slot) === NEVER && hasEnded(words, word)) {
-            this.#close(slot);
+          if (ends?.see(slot, direction, flags, clock)) {
+            wheel.remove(slot);
+            wheel.add(slot);
           }
         }
         if (observer?.updated(row, slot, direction as 0 | 1) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
@@ -258,6 +262,7 @@ export class FlowMeter {
     if (table.live === table.capacity) this.#evict();
     const slot = table.insert(this.#columns.key, row * KEY_WORDS, this.#lookup.hashes[row]);
     this.#features.begin(slot, this.#numberOf(batch, row, number), batch, this.#columns, row);
+    this.#ends?.begin(slot);
     this.#begin(slot, batch.timeMs[row]);
     this.#wheel.add(slot);
     this.#observer?.started(slot, table.store);
@@ -280,7 +285,6 @@ export class FlowMeter {
     doubles[double + DOUBLE_CLOCK] = this.#clockMs;
     words[slot * RECORD_WORDS + WORD_REASON] = EXPORT_CAPACITY;
     this.#starts?.set(slot, this.#clockMs);
-    this.#closes?.set(slot, NEVER);
     this.flowsStarted++;
   }
 
@@ -294,7 +298,6 @@ export class FlowMeter {
     words[word + WORD_REASON] = EXPORT_CAPACITY;
     this.#features.nextSegment(slot);
     this.#starts?.set(slot, NEVER);
-    this.#closes?.set(slot, NEVER);
     this.#resting++;
   }
 
@@ -305,16 +308,9 @@ export class FlowMeter {
     this.#observer?.started(slot, this.#table.store);
   }
 
-  /** The connection has ended: the flow does so, too, after the linger. */
-  #close(slot: number): void {
-    this.#closes?.set(slot, this.#clockMs + TCP_LINGER_MS);
-    this.#wheel.remove(slot);
-    this.#wheel.add(slot);
-  }
-
   /** The wheel has taken the flow out. */
   #onDeadline(slot: number): void {
-    if (this.#closes !== null && this.#clockMs >= this.#closes.get(slot)) this.#finish(slot, EXPORT_TCP_END);
+    if (this.#ends?.isClosing(slot)) this.#finish(slot, EXPORT_TCP_END);
     else if (this.#isInactive(slot)) this.#finish(slot, EXPORT_INACTIVE);
     else {
       this.#cut(slot);
@@ -342,7 +338,7 @@ export class FlowMeter {
   }
 
   #isClosing(slot: number): boolean {
-    return this.#closes !== null && this.#closes.get(slot) !== NEVER;
+    return this.#ends?.isClosing(slot) === true;
   }
 
   #isInactive(slot: number): boolean {

@@ -1,10 +1,10 @@
-// TCP flags counted in a flow's record, and what they say of the end of a connection.
+// TCP flags counted in a flow's record.
 import * as record from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { TCP_FLAGS, WORD_FLAGS } = record;
+const { TCP_FLAGS } = record;
 
-const [[, SYN], [, CWR], [, ECE], [, URG], [, ACK], , [, RST], [, FIN]] = TCP_FLAGS;
+const [[, SYN], [, CWR], [, ECE], [, URG], , , [, RST], [, FIN]] = TCP_FLAGS;
 const ACK_SHIFT = 4;
 const PSH_SHIFT = 3;
 /** Words from the first counter to those of RST and of FIN, source to destination. */
@@ -23,21 +23,4 @@ export function countFlags(words: Int32Array, at: number, flags: number): void {
   if ((flags & URG) !== 0) words[at + 6]++;
   if ((flags & RST) !== 0) words[at + RST_WORDS]++;
   if ((flags & FIN) !== 0) words[at + FIN_WORDS]++;
-}
-
-/** Whether a packet's flags are such that its connection may have ended with it. */
-export function mayEnd(flags: number): boolean {
-  return (flags & (FIN | RST)) !== 0;
-}
-
-/** Whether the connection whose record is at `base` has ended: a FIN each way, or an RST (RFC 9293 section 3.6). */
-export function hasEnded(words: Int32Array, base: number): boolean {
-  const at = base + WORD_FLAGS;
-  if (words[at + RST_WORDS] !== 0 || words[at + RST_WORDS + 1] !== 0) return true;
-  return words[at + FIN_WORDS] !== 0 && words[at + FIN_WORDS + 1] !== 0;
-}
-
-/** Whether a packet asks for a new connection: SYN without ACK. */
-export function isConnecting(flags: number): boolean {
-  return (flags & (SYN | ACK)) === SYN;
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FlowTable } from '../../src/flow/flow-table.ts';
-import { CLASSIC_SHAPE } from '../../src/flow/schema.ts';
 import { hashKey } from '../../src/flow/key.ts';
+import { CLASSIC_SHAPE } from '../../src/flow/schema.ts';
 import { KEY_WORDS } from '../../src/packet/packet-columns.ts';
 
 /** A key whose endpoints are `a` and `b`. */

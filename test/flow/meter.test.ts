@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asModel, asSet, meterPackets, modelOf, type TestPacket } from './metered.ts';
+import { meterPackets, type TestPacket } from './metered.ts';
+import { asModel, asSet, modelOf, recordOf } from './model.ts';
 
 const A = 0x0a000001;
 const B = 0x0a000002;
@@ -101,6 +102,39 @@ describe('when a flow ends', () => {
     ]);
   });
 
+  it('keeps the direction of a conversation that the active timeout cuts, and its flow_id, and counts its segments', () => {
+    const { records } = meterPackets([
+      there(0, { src: 9 }),
+      there(0),
+      back(25_000),
+      there(45_000),
+      back(60_000),
+      back(80_000),
+      there(110_000),
+      back(120_000),
+    ]);
+    const parts = records.filter(({ ip_src }) => ip_src === '10.0.0.1');
+    expect(parts.map((r) => [r.flow_id, r.segment, r.src_to_dst_pkts, r.dst_to_src_pkts, r.export_reason])).toEqual([
+      [2, 0, 2, 1, 1],
+      [2, 1, 0, 2, 0],
+      // After 30 s without a packet: another conversation.
+      [7, 0, 1, 1, 2],
+    ]);
+  });
+
+  it('numbers a conversation by its first packet, of all that the source gave', () => {
+    const skipped = { status: 4 };
+    const packets = [there(1, skipped), there(2), back(3, skipped), there(4, { src: 7 }), back(5)];
+    for (const size of [1, 2, 256]) {
+      const { records, meter } = meterPackets(packets, {}, size);
+      expect(records.map(({ ip_src, flow_id }) => [ip_src, flow_id])).toEqual([
+        ['0.0.0.7', 4],
+        ['10.0.0.1', 2],
+      ]);
+      expect(meter.packetsSkipped[4]).toBe(2);
+    }
+  });
+
   it('exports an inactive flow when the time of other packets has passed its deadline', () => {
     const other = { src: 0x0a000009 };
     const { records } = meterPackets([there(0), there(31_000, other), there(31_001, other)]);
@@ -165,7 +199,9 @@ const packet = fc.record({
   dstPort: fc.integer({ min: 0, max: 2 }),
   vlan: fc.constantFrom(0, 0, 0, 4095),
   length: fc.integer({ min: 1, max: 1500 }),
-  flags: fc.constantFrom(0, 2, 16, 255),
+  // SYN, ACK, FIN and ACK, RST, SYN and ACK, all
+  flags: fc.constantFrom(0, 2, 16, 17, 4, 18, 255),
+  status: fc.constantFrom(0, 0, 0, 0, 0, 4),
 });
 
 function inTime(drafts: readonly { gap: number }[]): TestPacket[] {
@@ -182,15 +218,18 @@ describe('against a plain model', () => {
     capacity: fc.constantFrom(1, 2, 5, 1000),
     onCapacity: fc.constantFrom('drop' as const, 'export' as const),
     inactiveTimeoutMs: fc.constantFrom(30_000, 1000, 0, 86_400_000, Number.POSITIVE_INFINITY),
-    activeTimeoutMs: fc.constantFrom(60_000, 5000, Number.POSITIVE_INFINITY),
+    activeTimeoutMs: fc.constantFrom(60_000, 5000, 900, 0, Number.POSITIVE_INFINITY),
+    tcpEnd: fc.boolean(),
   });
 
   it('gives the same flows', () => {
     fc.assert(
       fc.property(cases, ({ drafts, ...options }) => {
         const packets = inTime(drafts);
+        // A flow whose connection has ended takes room until the wheel turns, which the model knows nothing of.
+        if (options.tcpEnd) options.capacity = 1000;
         const { records } = meterPackets(packets, options);
-        expect(asSet(records.map(asModel))).toEqual(asSet(modelOf(packets, options)));
+        expect(asSet(records.map(asModel))).toEqual(asSet(modelOf(packets, options).map(recordOf)));
       }),
       { numRuns: 1000 },
     );
