@@ -8,6 +8,7 @@
 // Invariant: a row is filled only for a record that lies whole in `[at, end)`.
 import { type Damage, MAX_RECORD_BYTES, type RecordParser } from './record-parser.ts';
 import type { PacketBatch } from './source.ts';
+import { stampTime } from './stamp-time.ts';
 
 /** The magic numbers, as a little-endian reader sees them in a file of its own byte order. */
 export const PCAP_MICROSECONDS = 0xa1b2c3d4;
@@ -33,7 +34,7 @@ export class PcapParser implements RecordParser {
   damage: Damage | null = null;
   inside = 'the file header';
   private readonly isLittleEndian: boolean;
-  private readonly fractionsPerMs: number;
+  private readonly fractionsPerSecond: number;
   private readonly headerBytes: number;
   private hasHeader = false;
   private linkType = 0;
@@ -43,7 +44,7 @@ export class PcapParser implements RecordParser {
   /** `magic` is one of the three above, read in the file's byte order. */
   constructor(magic: number, isLittleEndian: boolean) {
     this.isLittleEndian = isLittleEndian;
-    this.fractionsPerMs = magic === PCAP_NANOSECONDS ? 1e6 : 1e3;
+    this.fractionsPerSecond = magic === PCAP_NANOSECONDS ? 1e9 : 1e6;
     this.headerBytes = magic === PCAP_MODIFIED ? MODIFIED_HEADER_BYTES : RECORD_HEADER_BYTES;
   }
 
@@ -59,7 +60,7 @@ export class PcapParser implements RecordParser {
       at += FILE_HEADER_BYTES;
     }
     const { timeMs, frameAt, capturedLength, wireLength, linkType: linkTypes, capacity } = batch;
-    const { isLittleEndian, fractionsPerMs, headerBytes, linkType, mostCaptured, lengthOrder } = this;
+    const { isLittleEndian, fractionsPerSecond, headerBytes, linkType, mostCaptured, lengthOrder } = this;
     const lastHeaderAt = end - headerBytes;
     let row = 0;
     let need = headerBytes;
@@ -85,7 +86,11 @@ export class PcapParser implements RecordParser {
         break;
       }
       // DIFFERS: NFStream takes the fraction as signed and 16 bits of the wire length (kind record_fields).
-      timeMs[row] = view.getUint32(at, isLittleEndian) * 1000 + view.getUint32(at + 4, isLittleEndian) / fractionsPerMs;
+      timeMs[row] = stampTime(
+        view.getUint32(at, isLittleEndian),
+        view.getUint32(at + 4, isLittleEndian),
+        fractionsPerSecond,
+      );
       frameAt[row] = dataAt;
       capturedLength[row] = captured;
       wireLength[row] = wire;

@@ -5,6 +5,7 @@
 //
 // A 64-bit count of nanoseconds since the epoch does not fit a double. `timeMs` splits it into whole seconds and an
 // exact remainder, so that the same packet has the same time from a pcap and from a pcapng file.
+import { stampTime } from './stamp-time.ts';
 
 const OPTION_END = 0;
 const OPTION_RESOLUTION = 9;
@@ -22,7 +23,7 @@ export class InterfaceTable {
   /** Infinity where the interface has no limit. */
   snaplens = new Float64Array(4);
   private unitsPerSecond = new Float64Array(4);
-  private offsetMs = new Float64Array(4);
+  private offsetSeconds = new Float64Array(4);
 
   /** A new section begins. */
   clear(): void {
@@ -37,7 +38,7 @@ export class InterfaceTable {
     this.linkTypes[id] = view.getUint16(at, isLittleEndian);
     this.snaplens[id] = view.getUint32(at + 4, isLittleEndian) || Number.POSITIVE_INFINITY;
     this.unitsPerSecond[id] = 1e6;
-    this.offsetMs[id] = 0;
+    this.offsetSeconds[id] = 0;
     for (let option = at + INTERFACE_HEADER_BYTES; end - option >= 4; ) {
       const code = view.getUint16(option, isLittleEndian);
       if (code === OPTION_END) break;
@@ -52,7 +53,7 @@ export class InterfaceTable {
         if (length !== 8) return `an interface's time offset has ${length} bytes instead of 8`;
         const high = view.getInt32(value + (isLittleEndian ? 4 : 0), isLittleEndian);
         const low = view.getUint32(value + (isLittleEndian ? 0 : 4), isLittleEndian);
-        this.offsetMs[id] = (high * TWO_32 + low) * 1000;
+        this.offsetSeconds[id] = high * TWO_32 + low;
       }
       option = value + ((length + 3) & ~3);
     }
@@ -64,7 +65,8 @@ export class InterfaceTable {
   timeMs(id: number, high: number, low: number): number {
     const units = this.unitsPerSecond[id];
     const total = high * TWO_32 + low;
-    if (units > MOST_EXACT_UNITS) return (high * TWO_32) / (units / 1000) + low / (units / 1000) + this.offsetMs[id];
+    if (units > MOST_EXACT_UNITS)
+      return (high * TWO_32) / (units / 1000) + low / (units / 1000) + this.offsetSeconds[id] * 1000;
     // The quotient of the rounded total is off by one at most, which the remainder's low 32 bits tell.
     let seconds = Math.floor(total / units);
     let remainder = (low - Math.imul(seconds, units)) | 0;
@@ -75,16 +77,16 @@ export class InterfaceTable {
       seconds++;
       remainder -= units;
     }
-    return seconds * 1000 + this.offsetMs[id] + remainder / (units / 1000);
+    return stampTime(seconds + this.offsetSeconds[id], remainder, units);
   }
 
   private grow(): void {
-    const columns = [this.snaplens, this.unitsPerSecond, this.offsetMs].map((column) => {
+    const columns = [this.snaplens, this.unitsPerSecond, this.offsetSeconds].map((column) => {
       const larger = new Float64Array(column.length * 2);
       larger.set(column);
       return larger;
     });
-    [this.snaplens, this.unitsPerSecond, this.offsetMs] = columns;
+    [this.snaplens, this.unitsPerSecond, this.offsetSeconds] = columns;
     const larger = new Int32Array(this.linkTypes.length * 2);
     larger.set(this.linkTypes);
     this.linkTypes = larger;

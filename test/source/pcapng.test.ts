@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PcapngParser } from '../../src/source/pcapng.ts';
 import { InterfaceTable } from '../../src/source/pcapng-interfaces.ts';
 import { PacketBatch } from '../../src/source/source.ts';
+import { stampTime } from '../../src/source/stamp-time.ts';
 import {
   ByteWriter,
   concat,
@@ -155,7 +156,7 @@ describe('pcapng', () => {
           Number(nanoseconds >> 32n),
           Number(nanoseconds & 0xffffffffn),
         );
-        expect(fromNg).toBe(seconds * 1000 + fraction / 1e6);
+        expect(fromNg).toBe(stampTime(seconds, fraction, 1e9));
       }),
       { numRuns: 1000 },
     );
