@@ -1,9 +1,9 @@
 // DuckDB as a reader of what sinks wrote: a program that is not ours.
 import { DuckDBInstance } from '@duckdb/node-api';
 
-/** Rows of a query, as JSON has them. */
-export async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(':memory:');
+/** Rows of a query, as JSON has them (numbers of 64 bits are texts); in the database at `path`, or in none. */
+export async function query(sql: string, path = ':memory:'): Promise<Record<string, unknown>[]> {
+  const instance = await DuckDBInstance.create(path);
   const connection = await instance.connect();
   try {
     return (await connection.runAndReadAll(sql)).getRowObjectsJson();
