@@ -181,7 +181,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
    * Rejects as iterating does, after the flows so far were written, and with OUTPUT_* or SINK_UNAVAILABLE.
    */
   async to(target: string | readonly string[], options: SinkOptions = {}): Promise<WrittenFlows> {
-    const { openSinks, writeFlows } = await import('./write-flows.ts');
+    const { openSinks } = await import('./sink/open-sink.ts');
+    const { writeFlows } = await import('./write-flows.ts');
     const targets = typeof target === 'string' ? [target] : target;
     const stop = () => this.stop();
     const sinks = await openSinks(targets, await this.sinkColumns(), {
@@ -195,7 +196,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   /** Meters the source into an Arrow table in memory (apache-arrow): all flows at once, for captures that fit. */
   async toArrow(): Promise<Table> {
     const { ArrowTableBuilder } = await import('./sink/arrow-table.ts');
-    const builder = await ArrowTableBuilder.open(await this.sinkColumns());
+    const builder = new ArrowTableBuilder(await this.sinkColumns());
     for await (const batch of this.batches()) builder.add(batch);
     return builder.finish();
   }
