@@ -10,7 +10,7 @@ import {
   Vector,
 } from 'apache-arrow';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { FlowColumns, recordBatch } from './columnar/flow-columns.ts';
+import { FlowColumns, recordBatch, uniquelyNamed } from './columnar/flow-columns.ts';
 import type { SinkColumns } from './sink.ts';
 
 const BATCH_ROWS = 65536;
@@ -20,7 +20,7 @@ export class ArrowTableBuilder {
   readonly #batches: RecordBatch[] = [];
 
   constructor({ table }: SinkColumns) {
-    this.#columns = new FlowColumns(table, { mostRows: BATCH_ROWS, dictionaries: 'run' });
+    this.#columns = new FlowColumns(uniquelyNamed(table), { mostRows: BATCH_ROWS, dictionaries: 'run' });
   }
 
   /**

@@ -14,7 +14,7 @@ import {
 } from 'apache-arrow';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import { DictionaryFileWriter } from './columnar/dictionary-file-writer.ts';
-import { FlowColumns } from './columnar/flow-columns.ts';
+import { FlowColumns, uniquelyNamed } from './columnar/flow-columns.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
 
@@ -44,7 +44,10 @@ export class ArrowSink implements Sink {
   private constructor(output: Output, { table }: SinkColumns, { format, rowGroupRows = BATCH_ROWS }: ArrowOptions) {
     const isFile = format === 'file';
     this.#output = output;
-    this.#columns = new FlowColumns(table, { mostRows: rowGroupRows, dictionaries: isFile ? 'run' : 'batch' });
+    this.#columns = new FlowColumns(uniquelyNamed(table), {
+      mostRows: rowGroupRows,
+      dictionaries: isFile ? 'run' : 'batch',
+    });
     this.#writer = isFile ? new DictionaryFileWriter(this.#columns) : new RecordBatchStreamWriter();
     this.#lingers = !isFile && !output.isFile;
   }

@@ -4,7 +4,7 @@
 // Texts that repeat, and everything else that does within a row group, are dictionary pages by the encoder's own choice.
 import type { RecordBatch } from 'apache-arrow';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { FlowColumns } from './columnar/flow-columns.ts';
+import { FlowColumns, uniquelyNamed } from './columnar/flow-columns.ts';
 import { ParquetEncoder } from './columnar/parquet-encoder.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
@@ -37,9 +37,12 @@ export class ParquetSink implements Sink {
 
   static async open(output: Output, { table }: SinkColumns, options: ParquetOptions = {}): Promise<ParquetSink> {
     const { compression = 'zstd', rowGroupRows = ROW_GROUP_ROWS } = options;
-    const mostRows = Math.min(rowGroupRows, BATCH_ROWS);
-    const columns = new FlowColumns(table, { mostRows, dictionaries: 'none' });
-    return new ParquetSink(output, columns, new ParquetEncoder(output, compression, rowGroupRows));
+    const columns = uniquelyNamed(table);
+    return new ParquetSink(
+      output,
+      new FlowColumns(columns, { mostRows: Math.min(rowGroupRows, BATCH_ROWS), dictionaries: 'none' }),
+      new ParquetEncoder(output, { compression, rowGroupRows, columns }),
+    );
   }
 
   get bytes(): number {

@@ -84,6 +84,19 @@ export class FlowColumns {
   }
 }
 
+/** Columns of which no two have one name: the second gets `_1` behind its own. A metric may be called as a column is. */
+export function uniquelyNamed(columns: readonly Column[]): Column[] {
+  const taken = new Set<string>();
+  return columns.map((column) => {
+    // Names are UTF-8 in files, where a lone surrogate is U+FFFD.
+    const name = Buffer.from(column.name).toString();
+    let unique = name;
+    for (let i = 1; taken.has(unique); i++) unique = `${name}_${i}`;
+    taken.add(unique);
+    return unique === column.name ? column : { ...column, name: unique };
+  });
+}
+
 export function recordBatch(schema: Schema, length: number, children: Data[]): RecordBatch {
   const type = new Struct(schema.fields);
   return new RecordBatch(schema, makeData({ type, length, nullCount: 0, children }));

@@ -7,18 +7,27 @@ import { ReadableStream, type ReadableStreamDefaultController } from 'node:strea
 import { Table as ArrowTable, type RecordBatch, tableToIPC } from 'apache-arrow';
 import {
   Compression,
+  Encoding,
   Table,
   transformParquetStream,
   type WriterProperties,
   WriterPropertiesBuilder,
 } from 'parquet-wasm';
 import { NfstreamError } from '../../errors.ts';
+import type { Column } from '../../flow/schema.ts';
 import { version } from '../../version.ts';
 import type { Output } from '../output.ts';
 import { writeFailed } from '../output-error.ts';
 import type { ParquetCompression } from '../parquet.ts';
 
 const CODECS = { zstd: Compression.ZSTD, snappy: Compression.SNAPPY, none: Compression.UNCOMPRESSED } as const;
+
+export interface EncoderOptions {
+  readonly compression: ParquetCompression;
+  readonly rowGroupRows: number;
+  /** With the names that they have in the file. */
+  readonly columns: readonly Column[];
+}
 
 export class ParquetEncoder {
   readonly #output: Output;
@@ -28,7 +37,7 @@ export class ParquetEncoder {
   /** All that comes out, written. */
   readonly #written: Promise<void>;
 
-  constructor(output: Output, compression: ParquetCompression, rowGroupRows: number) {
+  constructor(output: Output, options: EncoderOptions) {
     this.#output = output;
     const batches = new ReadableStream(
       {
@@ -39,7 +48,7 @@ export class ParquetEncoder {
       },
       { highWaterMark: 0 },
     );
-    this.#written = this.#writeAll(batches, properties(compression, rowGroupRows));
+    this.#written = this.#writeAll(batches, properties(options));
     // The failure is met by whoever waits next.
     this.#written.catch(() => {});
   }
@@ -84,13 +93,20 @@ export class ParquetEncoder {
   }
 }
 
-function properties(compression: ParquetCompression, rowGroupRows: number): WriterProperties {
-  return new WriterPropertiesBuilder()
+function properties({ compression, rowGroupRows, columns }: EncoderOptions): WriterProperties {
+  let builder = new WriterPropertiesBuilder()
     .setCompression(CODECS[compression])
     .setMaxRowGroupSize(rowGroupRows)
     .setCreatedBy(`nfstream version ${version()}`)
-    .setKeyValueMetadata(new Map([['nfstream.version', version()]]))
-    .build();
+    .setKeyValueMetadata(new Map([['nfstream.version', version()]]));
+  for (const { name, type, size = 'int64' } of columns) {
+    // Times, numbers and counts: their differences are small. Measured with the columns of nfstream6: two thirds of
+    // the time and of the bytes that the library's choice, a dictionary where it pays, took.
+    if (type === 'timestamp' || (type === 'integer' && size === 'int64')) {
+      builder = builder.setColumnDictionaryEnabled(name, false).setColumnEncoding(name, Encoding.DELTA_BINARY_PACKED);
+    }
+  }
+  return builder.build();
 }
 
 interface Signal {
