@@ -80,3 +80,32 @@ describe('the types of a flow', () => {
     expect(() => new Streamer({ source, activeTimeout: '60' })).toThrow('activeTimeout');
   });
 });
+
+describe('the types of a record', () => {
+  it('are those of the schema, with what features add', async () => {
+    const streamer = new Streamer({ source, enableNdpi: false, schema: 'nfstream6', statistics: true, splt: 3 });
+    for await (const flow of streamer) {
+      const record = flow.toJSON();
+      expectTypeOf(record.src_ip).toEqualTypeOf<string>();
+      expectTypeOf(record.bidirectional_mean_ps).toEqualTypeOf<number>();
+      expectTypeOf(record.splt_ps).toEqualTypeOf<number[]>();
+      expectTypeOf(flow.bidirectional_packets).toEqualTypeOf<number>();
+      // @ts-expect-error a column of the other schema
+      expect(record.ip_src).toBeUndefined();
+      // @ts-expect-error nDPI is off
+      expect(record.application_name).toBeUndefined();
+      expect(record.splt_ps).toHaveLength(3);
+    }
+    const picked = new Streamer({ source, enableNdpi: false, fields: ['flow_id', 'src_ip', 'syn_count'] });
+    for await (const flow of picked) {
+      expectTypeOf(flow.toJSON().flow_id).toEqualTypeOf<number>();
+      expect(Object.keys(flow.toJSON())).toEqual(['flow_id', 'src_ip', 'syn_count']);
+    }
+    const labelled = new Streamer({ source, schema: 'nfstream6' });
+    for await (const flow of labelled) {
+      expectTypeOf(flow.toJSON().requested_server_name).toEqualTypeOf<string>();
+      // @ts-expect-error statistics are off
+      expect(flow.toJSON().bidirectional_mean_ps).toBeUndefined();
+    }
+  });
+});
