@@ -11,11 +11,13 @@ export interface Flag {
   readonly option?: keyof StreamerOptions;
   /** Whether the option takes a number. */
   readonly isNumber?: true;
+  /** Whether the option takes a list, which the flag has with commas. */
+  readonly isList?: true;
   /** Whether it may be given several times. */
   readonly isRepeatable?: true;
   /** What the option becomes where the flag takes no value. */
   readonly sets?: boolean;
-  /** One or two lines for the help. */
+  /** A few lines for the help. */
   readonly meaning: readonly string[];
 }
 
@@ -32,9 +34,27 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         name: 'output',
         short: 'o',
         value: 'FILE',
-        meaning: ['write flows to FILE (- is standard output);', 'format by ending: .jsonl .ndjson .json .csv'],
+        isRepeatable: true,
+        meaning: [
+          'write flows to FILE (- is standard output),',
+          'by its ending: .jsonl .csv .parquet .arrow',
+          '.arrows .duckdb; any number of times',
+        ],
       },
-      { name: 'format', value: 'FORMAT', meaning: ['json (JSON Lines, default) or csv'] },
+      {
+        name: 'format',
+        value: 'FORMAT',
+        meaning: ['of what has no such ending: json (JSON Lines,', 'default), csv, parquet, arrow, arrows, duckdb'],
+      },
+      { name: 'overwrite', meaning: ['replace files that are there already'] },
+      {
+        name: 'rotate-rows',
+        value: 'N',
+        meaning: ['a new file after N flows: flows-00000.csv,', 'flows-00001.csv, ...'],
+      },
+      { name: 'rotate-bytes', value: 'BYTES', meaning: ['a new file after so many bytes; 64M, 1G'] },
+      { name: 'rotate-seconds', value: 'SECONDS', meaning: ['a new file after so many seconds'] },
+      { name: 'compression', value: 'HOW', meaning: ['of Parquet: zstd (default), snappy or none'] },
       {
         name: 'summary',
         meaning: ['print a table of applications and talkers;', 'without -o and --format instead of flows'],
@@ -47,6 +67,49 @@ export const METER_FLAGS: readonly FlagGroup[] = [
     ],
   },
   {
+    title: 'Columns',
+    flags: [
+      {
+        name: 'schema',
+        value: 'NAME',
+        option: 'schema',
+        meaning: ['classic (default), or nfstream6: the columns of', 'Python NFStream 6, and its timeouts'],
+      },
+      {
+        name: 'fields',
+        value: 'NAMES',
+        option: 'fields',
+        isList: true,
+        meaning: ['columns of your own, with commas between', 'them; nfstream fields lists all'],
+      },
+      {
+        name: 'statistics',
+        option: 'statistics',
+        sets: true,
+        meaning: ['add packet sizes, gaps and flags: 48 columns'],
+      },
+      {
+        name: 'splt',
+        value: 'N',
+        option: 'splt',
+        isNumber: true,
+        meaning: ['add direction, size and gap of the first N', 'packets (0)'],
+      },
+      {
+        name: 'accounting-mode',
+        value: 'MODE',
+        option: 'accountingMode',
+        meaning: ['what bytes count: frame (default), ip,', 'transport or payload'],
+      },
+      {
+        name: 'exact-times',
+        option: 'exactTimes',
+        sets: true,
+        meaning: ['nfstream6: times with fractions of a ms'],
+      },
+    ],
+  },
+  {
     title: 'Metering',
     flags: [
       {
@@ -54,14 +117,27 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         value: 'SECONDS',
         option: 'activeTimeout',
         isNumber: true,
-        meaning: ['a flow is cut when it lasts longer (60)'],
+        meaning: ['a flow is cut when it lasts longer (60;', '1800 with nfstream6)'],
       },
       {
         name: 'inactive-timeout',
         value: 'SECONDS',
         option: 'inactiveTimeout',
         isNumber: true,
-        meaning: ['a flow ends after such a silence (30)'],
+        meaning: ['a flow ends after such a silence (30;', '120 with nfstream6)'],
+      },
+      {
+        name: 'tcp-end',
+        option: 'tcpEnd',
+        sets: true,
+        meaning: ['a TCP flow ends at its FINs, or at a RST'],
+      },
+      {
+        name: 'max-flows',
+        value: 'N',
+        option: 'maxFlows',
+        isNumber: true,
+        meaning: ['end the run after so many flows'],
       },
       {
         name: 'filter',

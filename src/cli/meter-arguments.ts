@@ -1,12 +1,10 @@
-// Parsed flags into what a run needs: the Streamer's options, where flows go and in which format, what else to print.
-import { NfstreamError } from '../errors.ts';
+// Parsed flags into what a run needs: the Streamer's options, where flows go and in which formats, what else to print.
 import type { StreamerOptions } from '../options.ts';
+import { type SinkOptions, sinkTargets, type TargetFormat } from '../sink/sink-options.ts';
+import { withFlagNames } from './flag-names.ts';
 import { METER_FLAGS } from './flags.ts';
 import { type ParsedFlags, usage } from './parse-flags.ts';
 import { isDebugging } from './report-error.ts';
-
-const FORMATS = ['json', 'csv'] as const;
-export type Format = (typeof FORMATS)[number];
 
 export interface MeterArguments {
   /** What files and interfaces are called, as they were given. */
@@ -14,8 +12,9 @@ export interface MeterArguments {
   /** Those of them that can be files. */
   readonly files: readonly string[];
   readonly options: StreamerOptions;
-  /** Where flows go; null when only the summary is asked for. */
-  readonly flows: { readonly target: string; readonly format: Format } | null;
+  /** Where flows go; nowhere when only the summary is asked for. */
+  readonly outputs: readonly TargetFormat[];
+  readonly sinkOptions: SinkOptions;
   /** Where the summary goes; null for none. */
   readonly summary: 'stdout' | 'stderr' | null;
   /** Target of the counters, `/dev/stderr` for standard error; null for none. */
@@ -34,7 +33,7 @@ const STANDARD_INPUT = /^(-|\/dev\/stdin|\/(dev|proc\/self)\/fd\/0)$/;
 
 const LOCAL_ADDRESS = '127.0.0.1';
 
-/** @throws NfstreamError USAGE. The options' values are checked by the Streamer; see `withFlagNames`. */
+/** @throws NfstreamError USAGE or INVALID_OPTION. The Streamer checks its options' values; see `withFlagNames`. */
 export function meterArguments({ values, lists, operands }: ParsedFlags): MeterArguments {
   const interfaces = lists.get('interface') ?? [];
   const sources = [...operands, ...interfaces];
@@ -48,15 +47,13 @@ export function meterArguments({ values, lists, operands }: ParsedFlags): MeterA
     throw usage(`Expected standard input at most once for SOURCE but received ${received}`);
   }
   const text = (name: string) => values.get(name) as string | undefined;
-  const output = text('output');
-  const format = formatOf(text('format'), output);
-  const hasFlows = !values.has('summary') || output !== undefined || values.has('format');
-  const target = output === undefined || output === '/dev/stdout' ? '-' : output;
+  const { outputs, sinkOptions } = outputsOf(values, lists.get('output') ?? []);
+  const isOnStdout = outputs.some(({ target }) => target === '-');
   const plugins = (lists.get('plugin') ?? []).map(checkPlugin);
   // It costs, and finds what only user code can do wrong.
   const debug = plugins.length > 0 && isDebugging(values.has('debug'));
   const stats = text('stats');
-  if (stats !== undefined && stats !== '-' && stats === output) {
+  if (stats !== undefined && stats !== '-' && outputs.some(({ target }) => target === stats)) {
     throw usage(`Expected another file for --stats than for --output but received ${JSON.stringify(stats)} for both`);
   }
   const user = text('user') ?? null;
@@ -73,8 +70,9 @@ export function meterArguments({ values, lists, operands }: ParsedFlags): MeterA
     sources,
     files: operands,
     options,
-    flows: hasFlows ? { target, format } : null,
-    summary: values.has('summary') ? (hasFlows && target === '-' ? 'stderr' : 'stdout') : null,
+    outputs,
+    sinkOptions,
+    summary: values.has('summary') ? (isOnStdout ? 'stderr' : 'stdout') : null,
     stats: stats === '-' ? '/dev/stderr' : (stats ?? null),
     plugins,
     user,
@@ -102,35 +100,56 @@ function checkPlugin(file: string): string {
   );
 }
 
-const FORMAT_OF_ENDING: Readonly<Record<string, Format>> = {
-  '.jsonl': 'json',
-  '.ndjson': 'json',
-  '.json': 'json',
-  '.csv': 'csv',
-};
+type Outputs = Pick<MeterArguments, 'outputs' | 'sinkOptions'>;
 
-function formatOf(format: string | undefined, output: string | undefined): Format {
-  if (format !== undefined) {
-    if ((FORMATS as readonly string[]).includes(format)) return format as Format;
-    throw usage(`Expected json or csv for --format but received ${JSON.stringify(format)}`);
+function outputsOf(values: ParsedFlags['values'], named: readonly string[]): Outputs {
+  const sinkOptions = sinkOptionsOf(values);
+  const hasFlows = !values.has('summary') || named.length > 0 || values.has('format');
+  const all = named.length === 0 && hasFlows ? ['-'] : named;
+  try {
+    const outputs = sinkTargets(
+      all.map((target) => (target === '/dev/stdout' ? '-' : target)),
+      sinkOptions,
+    );
+    return { outputs, sinkOptions };
+  } catch (error) {
+    const named = withFlagNames(error);
+    throw named instanceof Error ? usage(named.message) : named;
   }
-  // Standard output, devices and names without an ending get JSON Lines.
-  const ending = /[^./\\](\.[^./\\]+)$/.exec(output ?? '')?.[1];
-  if (ending === undefined) return 'json';
-  const known = FORMAT_OF_ENDING[ending.toLowerCase()];
-  if (known !== undefined) return known;
-  throw usage(
-    `Expected a name ending in ${Object.keys(FORMAT_OF_ENDING).join(' ')}, or --format, for --output ` +
-      `but received ${JSON.stringify(output)}`,
-  );
+}
+
+function sinkOptionsOf(values: ParsedFlags['values']): SinkOptions {
+  const options: Record<string, unknown> = {};
+  for (const name of ['format', 'compression']) if (values.has(name)) options[name] = values.get(name);
+  if (values.has('overwrite')) options['overwrite'] = true;
+  const number = (name: string) =>
+    values.has(name) ? { [name.slice(7)]: plainNumber(values.get(name) as string) } : {};
+  const rotate = {
+    ...number('rotate-rows'),
+    ...(values.has('rotate-bytes') ? { bytes: bytesOf(values.get('rotate-bytes') as string) } : {}),
+    ...number('rotate-seconds'),
+  };
+  if (Object.keys(rotate).length > 0) options['rotate'] = rotate;
+  return options as SinkOptions;
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** `1500`, `64M`: K, M, G and T are powers of 1024, as with dd, du and split. */
+function bytesOf(text: string): number {
+  const [, digits, unit] = /^(\d{1,15})([KMGT]?)$/i.exec(text) ?? [];
+  const bytes = Number(digits) * UNITS[(unit ?? '').toUpperCase()];
+  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes;
+  throw usage(`Expected a number of bytes, such as 64M, for --rotate-bytes but received ${JSON.stringify(text)}`);
 }
 
 function streamerOptions(values: ParsedFlags['values']): StreamerOptions {
   const options: Record<string, unknown> = { handleSigint: false };
-  for (const { name, option, isNumber, sets } of METER_FLAGS.flatMap((group) => group.flags)) {
+  for (const { name, option, isNumber, isList, sets } of METER_FLAGS.flatMap((group) => group.flags)) {
     const value = values.get(name);
     if (option === undefined || value === undefined) continue;
     if (sets !== undefined) options[option] = sets;
+    else if (isList) options[option] = (value as string).split(',');
     else options[option] = isNumber ? plainNumber(value as string) : value;
   }
   return options as unknown as StreamerOptions;
@@ -139,34 +158,4 @@ function streamerOptions(values: ParsedFlags['values']): StreamerOptions {
 /** Plain decimals only: `1e3`, `0x10` and ` 5` stay text, which the Streamer refuses with the range that it takes. */
 function plainNumber(text: string): number | string {
   return /^-?\d+(\.\d+)?$/.test(text) || text === 'Infinity' ? Number(text) : text;
-}
-
-/** Options that are ordinary words: these stand in messages without being meant. */
-const WORDS: ReadonlySet<string> = new Set(['duration', 'fragments', 'immediate', 'meters', 'packets', 'reconnect']);
-
-/** The Streamer names its options in messages; whoever typed a flag looks for the flag. */
-export function withFlagNames(error: unknown): unknown {
-  // A file's name can read like anything, and so can what user code says.
-  if (!(error instanceof NfstreamError) || error.file !== undefined || error.code.startsWith('USER_')) return error;
-  const { code } = error;
-  let { message } = error;
-  for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {
-    if (option === undefined) continue;
-    const end = WORDS.has(option) ? '(?= but received )' : '(?= )';
-    message = message.replace(new RegExp(`(^| for )${option}${end}`), `$1--${name}`);
-  }
-  if (code === 'NDPI_UNAVAILABLE') {
-    message += `${message.includes('\n') ? '\n' : '; '}without labels it works: --no-ndpi`;
-  }
-  return message === error.message ? error : new NfstreamError(code, message, { cause: error });
-}
-
-/** A warning of the Streamer in the words of the flags; it has no words of users that could be taken for options. */
-export function warningWithFlagNames(message: string): string {
-  let text = message.replace(/\bstats\.(\w+)/, '$1 of --stats');
-  for (const { name, option } of METER_FLAGS.flatMap((group) => group.flags)) {
-    if (option !== undefined && !WORDS.has(option))
-      text = text.replace(new RegExp(`\\b(?<!-)${option}\\b`, 'g'), `--${name}`);
-  }
-  return text;
 }

@@ -4,25 +4,27 @@
 // It begins in this order: the port is bound and the source opened, then rights are given up (--user), then outputs are
 // opened with those that are left. Whatever ends it, in this order: flows so far are written out and their file gets its
 // name, then the summary, then the counters, then the error. Nothing of it is kept where the run failed before its first
-// flow (unless only the input is damaged), and neither flows nor summary where writing the flows failed; but a live run's
-// flows, which are written directly, stay as far as they were written.
+// flow (unless only the input is damaged), and an output that could not be written isn't either; but a live run's flows,
+// which are written directly, stay as far as they were written. Such a failure ends the run, and the other outputs have
+// all flows up to there; a reader that leaves ends it only where it was the last.
 import { basename } from 'node:path';
 import type { UserCode } from '../plugin/plugin.ts';
 import { type Output, openOutput } from '../sink/output.ts';
-import type { Sink } from '../sink/sink.ts';
+import type { SinkColumns } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
 import { changeUser } from './change-user.ts';
-import { type MeterArguments, withFlagNames } from './meter-arguments.ts';
+import { withFlagNames } from './flag-names.ts';
+import type { MeterArguments } from './meter-arguments.ts';
 import type { MetricsServer } from './metrics-server.ts';
-import { Outputs } from './outputs.ts';
+import { Outputs, outputTexts } from './outputs.ts';
 import type { PluginGuard } from './plugin-guard.ts';
 import { Progress } from './progress.ts';
 import { refuseToOverwriteSources } from './refuse-overwriting.ts';
-import { exitCodeOf, isOutputFailed, isReaderGone, printError } from './report-error.ts';
+import { exitCodeOf, isReaderGone, printError } from './report-error.ts';
 import { SignalWatch } from './signals.ts';
 import { Summary } from './summary.ts';
 import { summaryTable } from './summary-table.ts';
-import { terminalOf } from './terminal.ts';
+import { printable, terminalOf } from './terminal.ts';
 import { version } from './version.ts';
 import { Warnings } from './warnings.ts';
 
@@ -46,10 +48,9 @@ export async function meter(args: MeterArguments): Promise<number> {
   }
 }
 
-/** Several meters load the plugins themselves: here it is only done then where names are needed, which make columns. */
+/** Several meters load the plugins themselves. */
 async function userCodeOf(args: MeterArguments): Promise<UserCode> {
-  const isSpread = args.options.plugins !== undefined;
-  if (isSpread && args.flows?.format !== 'csv') return NO_USER_CODE;
+  if (args.options.plugins !== undefined) return NO_USER_CODE;
   const { loadPlugins } = await import('../plugin/plugin.ts');
   return loadPlugins(args.plugins, hasNdpi(args));
 }
@@ -65,11 +66,12 @@ async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard 
   let server: MetricsServer | null = null;
   try {
     server = await serveMetrics(args, streamer);
-    await (guard === null ? openSources(streamer) : Promise.race([openSources(streamer), guard.failed]));
+    const opening = openSources(streamer);
+    const columns = await (guard === null ? opening : Promise.race([opening, guard.failed]));
     if (args.user !== null) changeUser(args.user);
     // What can not be written need not be metered.
     const onFailure = () => streamer.stop();
-    await outputs.open(args, userCode, { hasNdpi: hasNdpi(args), isLive: streamer.isLive, onFailure });
+    await outputs.open(args, columns, { isLive: streamer.isLive, onFailure });
     await write(args, streamer, outputs, guard);
   } catch (error) {
     throw withFlagNames(error);
@@ -86,7 +88,7 @@ async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard 
 async function write(
   args: MeterArguments,
   streamer: Streamer,
-  { sink, stats }: Outputs,
+  outputs: Outputs,
   guard: PluginGuard | null,
 ): Promise<void> {
   const summary = args.summary === null ? null : new Summary(hasNdpi(args));
@@ -101,7 +103,16 @@ async function write(
       failures.push(error);
     }
   };
-  const writing = () => writeFlows(streamer, sink, summary);
+  let flows = 0;
+  const writing = async () => {
+    for await (const batch of streamer.batches()) {
+      flows += batch.count;
+      summary?.add(batch);
+      await outputs.write(batch);
+      if (outputs.areAllGone) break;
+      if (!outputs.failures.every(isReaderGone)) streamer.stop();
+    }
+  };
   if (guard === null) {
     await attempt(writing);
   } else {
@@ -116,12 +127,14 @@ async function write(
     await attempt(() => Promise.race([writing(), guard.failed]));
   }
   progress?.stop();
-  const flows = sink?.rows ?? summary?.flows ?? 0;
+  failures.push(...outputs.failures);
   const isKept = flows > 0 || failures.every((failure) => exitCodeOf(failure) === DAMAGED);
-  const isSound = isKept && !failures.some(isOutputFailed);
-  if (sink !== null) await attempt(() => (isSound ? sink.close() : sink.abandon()));
-  if (summary !== null && isSound) await attempt(() => printSummary(args, summary, streamer));
-  if (stats !== null) await attempt(() => (isKept ? writeStats(stats, streamer) : stats.abandon()));
+  await (isKept ? outputs.close() : outputs.abandon());
+  failures.push(...outputs.failures.filter((failure) => !failures.includes(failure)));
+  const isSound = isKept && !outputs.areAllGone;
+  if (isSound) await attempt(() => tell(args, outputs, { summary, streamer }));
+  const { stats } = outputs;
+  if (stats !== null) await attempt(() => (isKept ? writeStats(stats, streamer, outputs) : stats.abandon()));
   warnings.close();
 
   const real = failures.filter((failure) => !isReaderGone(failure));
@@ -156,12 +169,14 @@ async function serveMetrics({ metrics }: MeterArguments, streamer: Streamer): Pr
 }
 
 /** Damage that shows when a source is opened is met again where flows are read, and output is kept by its rules. */
-async function openSources(streamer: Streamer): Promise<void> {
+async function openSources(streamer: Streamer): Promise<SinkColumns> {
+  const columns = await streamer.sinkColumns();
   try {
     await streamer.open();
   } catch (error) {
     if (exitCodeOf(error) !== DAMAGED) throw error;
   }
+  return columns;
 }
 
 /** Closes what was opened and not read: an interface, threads. */
@@ -174,24 +189,27 @@ async function closeUnused(streamer: Streamer): Promise<void> {
   }
 }
 
-async function writeFlows(streamer: Streamer, sink: Sink | null, summary: Summary | null): Promise<void> {
-  for await (const batch of streamer.batches()) {
-    summary?.add(batch);
-    const wait = sink?.write(batch);
-    if (wait !== undefined) await wait;
-  }
-}
-
 /** Not on a terminal that the rows themselves fill. */
-function showsProgress({ flows, isQuiet }: MeterArguments): boolean {
+function showsProgress({ outputs, isQuiet }: MeterArguments): boolean {
   const { TERM } = process.env;
   if (isQuiet || TERM === 'dumb' || !terminalOf('stderr').isTerminal) return false;
-  return flows?.target !== '-' || !terminalOf('stdout').isTerminal;
+  return outputs.every(({ target }) => target !== '-') || !terminalOf('stdout').isTerminal;
 }
 
-async function printSummary(args: MeterArguments, summary: Summary, streamer: Streamer): Promise<void> {
+/** What became of the flows: the summary, or a line for whoever sits there. */
+async function tell(
+  args: MeterArguments,
+  outputs: Outputs,
+  { summary, streamer }: { summary: Summary | null; streamer: Streamer },
+): Promise<void> {
+  const files = outputTexts(outputs.written);
+  if (summary === null) {
+    if (args.isQuiet || !terminalOf('stderr').isTerminal) return;
+    for (const text of files) printError(`nfstream: ${printable(text)}\n`);
+    return;
+  }
   const place = args.summary ?? 'stdout';
-  const text = summaryTable(titleOf(args.sources), summary, streamer.stats, terminalOf(place));
+  const text = summaryTable(titleOf(args.sources), summary, streamer.stats, terminalOf(place), files);
   const output = await openOutput(`/dev/${place}`);
   await output.append(text);
   await output.close();
@@ -203,7 +221,7 @@ function titleOf(sources: readonly string[]): string {
   return sources.length === 1 ? name : `${name} and ${sources.length - 1} more`;
 }
 
-async function writeStats(output: Output, streamer: Streamer): Promise<void> {
-  await output.append(`${JSON.stringify(streamer.stats, null, 2)}\n`);
+async function writeStats(output: Output, streamer: Streamer, { written }: Outputs): Promise<void> {
+  await output.append(`${JSON.stringify({ ...streamer.stats, outputs: written }, null, 2)}\n`);
   await output.close();
 }

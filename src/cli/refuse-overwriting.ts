@@ -1,10 +1,12 @@
 // Keeps a slip of the fingers from replacing a capture or a plugin by flows or counters, or one output by another.
 import { stat } from 'node:fs/promises';
+import { refuseSameTargets } from '../sink/same-target.ts';
+import { withFlagNames } from './flag-names.ts';
 import type { MeterArguments } from './meter-arguments.ts';
 import { usage } from './parse-flags.ts';
 
 /** @throws NfstreamError USAGE when a file to write is also read, under whatever name, or is written twice. */
-export async function refuseToOverwriteSources({ files, plugins, flows, stats }: MeterArguments): Promise<void> {
+export async function refuseToOverwriteSources({ files, plugins, outputs, stats }: MeterArguments): Promise<void> {
   /** What each file is read as. */
   const readFrom = new Map<string, 'SOURCE' | '--plugin'>();
   for (const source of files) {
@@ -21,12 +23,22 @@ export async function refuseToOverwriteSources({ files, plugins, flows, stats }:
     if (role === undefined) return;
     throw usage(`Expected a file that is no ${role} for --${flag} but received ${JSON.stringify(target)}`);
   };
-  const output = flows === null ? null : await identityOf(flows.target);
-  refuseRead('output', flows?.target, output);
+  const targets = outputs.map(({ target }) => target);
+  const written = new Set<string>();
+  for (const target of targets) {
+    const file = await identityOf(target);
+    refuseRead('output', target, file);
+    if (file !== null) written.add(file);
+  }
+  try {
+    await refuseSameTargets(targets);
+  } catch (error) {
+    throw usage((withFlagNames(error) as Error).message);
+  }
   const counters = stats === null ? null : await identityOf(stats);
   if (counters === null) return;
   refuseRead('stats', stats, counters);
-  if (counters === output) {
+  if (written.has(counters)) {
     throw usage(`Expected different files for --output and --stats but received ${JSON.stringify(stats)} for both`);
   }
 }

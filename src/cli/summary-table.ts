@@ -18,8 +18,14 @@ const LEAST_BAR = 4;
 /** An address of IPv4: the tables give up figures before they cut these. */
 const USUAL_NAME = 15;
 
-/** All lines, with a line end after each. */
-export function summaryTable(title: string, summary: Summary, stats: StreamerStats, terminal: Terminal): string {
+/** All lines, with a line end after each. `files` are remarks on what was written. */
+export function summaryTable(
+  title: string,
+  summary: Summary,
+  stats: StreamerStats,
+  terminal: Terminal,
+  files: readonly string[] = [],
+): string {
   // A live run lasts as long as it was watched, whenever its packets came.
   const seconds = stats.capture === null ? (summary.lastMs - summary.firstMs) / 1000 : stats.seconds;
   const lines: string[] = ['', ...heading(title, summary, seconds, terminal)];
@@ -30,7 +36,7 @@ export function summaryTable(title: string, summary: Summary, stats: StreamerSta
     const grid = gridOf([applications, talkers], terminal);
     lines.push('', ...tableLines(applications, grid, terminal), '', ...tableLines(talkers, grid, terminal));
   }
-  const remarks = [...skipped(stats), ...dropped(stats), ...inexact(summary)];
+  const remarks = [...skipped(stats), ...dropped(stats), ...inexact(summary), ...files.map(printable)];
   if (remarks.length > 0) lines.push('');
   for (const remark of remarks) {
     const words = remark.split(' ').map((text) => ({ text, width: text.length }));

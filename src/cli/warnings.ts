@@ -1,8 +1,9 @@
 // Warnings as lines on standard error: the Streamer's own, and one when the kernel first drops packets.
 import type { StreamerOptions } from '../options.ts';
 import type { StreamerStats } from '../stats.ts';
+import { warningWithFlagNames } from './flag-names.ts';
 import { formatCount } from './format.ts';
-import { type MeterArguments, warningWithFlagNames } from './meter-arguments.ts';
+import type { MeterArguments } from './meter-arguments.ts';
 import { printError } from './report-error.ts';
 import { printable } from './terminal.ts';
 

@@ -1,6 +1,7 @@
 // What can be said of outputs: formats by name and by ending, and the options of sinks, checked before anything is opened.
 import { boolean, integer, invalid, oneOf } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
+import { standardDescriptor } from './output.ts';
 
 interface FormatFacts {
   readonly endings: readonly string[];
@@ -115,6 +116,7 @@ function checkRotate(rotate: RotateOptions, targets: readonly TargetFormat[]): v
     throw invalid('rotate.seconds', `a number of seconds above 0, ${MOST_ROTATE_SECONDS} at most`, seconds);
   }
   for (const { target, format } of targets) {
+    if (standardDescriptor(target) !== null) throw notRotated(target, 'which is no file');
     if (format === 'duckdb') throw notRotated(target, 'a database, which takes any number of rows');
   }
 }
