@@ -21,18 +21,34 @@ const MAGIC = 'DUCK';
 const MEMORY_LIMIT = '512MB';
 const MOST_REASON = 200;
 
+/** Before, lists of more than 2048 items in a chunk were written behind their memory. */
+const LEAST_VERSION = [1, 5, 6] as const;
+
 /** @throws NfstreamError SINK_UNAVAILABLE with the command that installs it. */
 export async function loadDuckdb(target: string): Promise<Duckdb> {
+  let problem: string;
+  let cause: unknown;
   try {
-    return await import('@duckdb/node-api');
-  } catch (cause) {
-    throw new NfstreamError(
-      'SINK_UNAVAILABLE',
-      `Writing ${JSON.stringify(target)} takes the package @duckdb/node-api, which can not be imported ` +
-        `(${duckdbReason(cause)}). Install it: npm install @duckdb/node-api`,
-      { file: target, cause },
-    );
+    const duckdb = await import('@duckdb/node-api');
+    if (isNewEnough(duckdb.version())) return duckdb;
+    problem = `which is ${duckdb.version()} here`;
+  } catch (error) {
+    problem = `which can not be imported (${duckdbReason(error)})`;
+    cause = error;
   }
+  throw new NfstreamError(
+    'SINK_UNAVAILABLE',
+    `Writing ${JSON.stringify(target)} takes the package @duckdb/node-api, ${LEAST_VERSION.join('.')} or later, ` +
+      `${problem}. Install it: npm install @duckdb/node-api`,
+    { file: target, cause },
+  );
+}
+
+/** npm can't tell: each version has a suffix, and such are in no range. */
+function isNewEnough(version: string): boolean {
+  const numbers = version.match(/\d+/g)?.map(Number) ?? [];
+  const differing = LEAST_VERSION.findIndex((least, i) => numbers[i] !== least);
+  return differing === -1 || numbers[differing] > LEAST_VERSION[differing];
 }
 
 interface Place {

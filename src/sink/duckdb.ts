@@ -4,7 +4,7 @@
 // Rows are gathered by column and appended in chunks of DuckDB's own size, through the appender of its Node API; DuckDB
 // compresses and writes them in row groups as they come, which memory stays bounded by. All is one transaction, which is
 // committed when the sink is closed: a run that fails leaves a database as it was.
-import type { DuckDBAppender, DuckDBDataChunk } from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBType } from '@duckdb/node-api';
 import { NfstreamError } from '../errors.ts';
 import { FLOW_BATCH_ROWS, type FlowBatch } from '../flow/flow-batch.ts';
 import type { FlowMetrics } from '../flow/schema.ts';
@@ -32,7 +32,7 @@ export class DuckdbSink implements Sink {
   /** What makes the table; it waits for the first rows, which tell the types of what user code measured. */
   readonly #preparation: readonly string[];
   #appender: DuckDBAppender | undefined;
-  #chunk: DuckDBDataChunk | undefined;
+  #types: readonly DuckDBType[] = [];
   #waiting = 0;
   rows = 0;
   /** Of the database's file: row groups come into it as they are full. */
@@ -92,7 +92,6 @@ export class DuckdbSink implements Sink {
   /** Makes the table, with the types that the first rows tell. */
   async #begin(): Promise<void> {
     const { connection } = this.#database;
-    const { DuckDBDataChunk } = this.#duckdb;
     const kinds = this.#columns.map((column) => column.decide());
     const name = `main.${quoted(this.#table)}`;
     const definitions = this.#columns.map((column, i) => `${quoted(column.name)} ${kinds[i].sql}`).join(', ');
@@ -101,7 +100,7 @@ export class DuckdbSink implements Sink {
         await connection.run(step === 'DROP' ? `DROP TABLE ${name}` : `CREATE TABLE ${name} (${definitions})`);
       }
       this.#appender = await connection.createAppender(this.#table, 'main');
-      this.#chunk = DuckDBDataChunk.create(kinds.map(({ type }) => type));
+      this.#types = kinds.map(({ type }) => type);
     } catch (cause) {
       throw failed(this.#target, cause);
     }
@@ -109,10 +108,9 @@ export class DuckdbSink implements Sink {
 
   /** Hands DuckDB the rows that wait. */
   #append(): void {
-    const chunk = this.#chunk as DuckDBDataChunk;
     const appender = this.#appender as DuckDBAppender;
     try {
-      chunk.reset();
+      const chunk = this.#duckdb.DuckDBDataChunk.create(this.#types);
       chunk.setColumns(this.#columns.map((column) => column.take()));
       appender.appendDataChunk(chunk);
       // Into the transaction at once: what waited in the appender would be committed when it is closed.

@@ -389,16 +389,22 @@ describe('what can not be written', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('says which package is missing', async () => {
+  it.each([
+    [
+      'missing',
+      () => {
+        throw new Error("Cannot find package '@duckdb/node-api'");
+      },
+      'can not be imported',
+    ],
+    ['too old', () => ({ version: () => 'v1.5.5' }), '1.5.6 or later, which is v1.5.5 here'],
+  ])('says how to install a package that is %s', async (_, mock, message) => {
     vi.resetModules();
-    vi.doMock('@duckdb/node-api', () => {
-      throw new Error("Cannot find package '@duckdb/node-api'");
-    });
+    vi.doMock('@duckdb/node-api', mock);
     const { DuckdbSink: Fresh } = await import('../../src/sink/duckdb.ts');
-    expect(await failure(Fresh.open(at('a.duckdb'), classicColumns()))).toMatchObject({
-      code: 'SINK_UNAVAILABLE',
-      message: expect.stringContaining('npm install @duckdb/node-api'),
-    });
+    const error = await failure(Fresh.open(at('a.duckdb'), classicColumns()));
+    expect(error).toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining(message) });
+    expect((error as Error).message).toMatch(/Install it: npm install @duckdb\/node-api$/);
     vi.doUnmock('@duckdb/node-api');
     expect(readdirSync(folder)).toEqual([]);
   });
