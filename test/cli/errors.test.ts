@@ -32,7 +32,38 @@ describe('wrong usage', () => {
       ['/dev/stdin', 'a.pcap', '-', '/proc/self/fd/0'],
       'Expected standard input at most once for SOURCE but received "/dev/stdin" and "-" and "/proc/self/fd/0"',
     ],
-    [['a.pcap', '--format', 'xml'], 'Expected json or csv for --format but received "xml"'],
+    [
+      ['a.pcap', '--format', 'xml'],
+      'Expected json, csv, parquet, arrow, arrows or duckdb for --format but received "xml"',
+    ],
+    [
+      ['a.pcap', '-o', 'x.json', '--format', 'csv'],
+      'Expected json, which the ending of "x.json" stands for, or none, for --format but received "csv"',
+    ],
+    [
+      ['a.pcap', '--compression', 'gzip', '-o', 'a.pq'],
+      'Expected "zstd" or "snappy" or "none" for --compression but received "gzip"',
+    ],
+    [
+      ['a.pcap', '--compression', 'zstd'],
+      'Expected a Parquet file among the outputs for --compression but received none',
+    ],
+    [
+      ['a.pcap', '-o', 'a.csv', '--rotate-rows', '0'],
+      'Expected an integer from 1 to 9007199254740991 for --rotate-rows but received 0',
+    ],
+    [
+      ['a.pcap', '-o', 'a.csv', '--rotate-bytes', '64MB'],
+      'Expected a number of bytes, such as 64M, for --rotate-bytes but received "64MB"',
+    ],
+    [
+      ['a.pcap', '-o', 'a.csv', '--rotate-seconds', '1m'],
+      'Expected a number of seconds above 0, 2000000 at most for --rotate-seconds but received "1m"',
+    ],
+    [
+      ['a.pcap', '--rotate-rows', '5'],
+      'Expected files for --rotate-rows, --rotate-bytes and --rotate-seconds but received "-", which is no file',
+    ],
     [['a.pcap', '--format'], 'Expected FORMAT for --format but received nothing'],
     [['a.pcap', '-o', ''], 'Expected FILE for -o but received ""'],
     [['a.pcap', '--quiet=1'], 'Expected no value for --quiet but received "1"'],
@@ -43,8 +74,9 @@ describe('wrong usage', () => {
     ],
     [['a.pcap', '-o', '-q'], 'Expected FILE for -o but received the flag -q; if it is meant, write -o ./-q'],
     [
-      ['a.pcap', '-o', 'a.parquet'],
-      'Expected a name ending in .jsonl .ndjson .json .csv, or --format, for --output but received "a.parquet"',
+      ['a.pcap', '-o', 'a.xlsx'],
+      'Expected a name ending in .jsonl .ndjson .json .csv .parquet .pq .arrow .feather .ipc .arrows .duckdb .ddb, ' +
+        'or --format, for --output but received "a.xlsx"',
     ],
     [
       ['a.pcap', '-o', 'x.json', '--stats', 'x.json'],
@@ -71,7 +103,7 @@ describe('wrong usage', () => {
       'Expected only options for interfaces but received "eth0"; a capture file of that name is ./interfaces',
     ],
     [['build-native', '--only', 'x'], 'Expected ndpi or capture for --only but received "x"'],
-    [['help', 'me'], 'Expected interfaces, doctor, build-native, help or nothing for help but received "me"'],
+    [['help', 'me'], 'Expected interfaces, fields, doctor, build-native, help or nothing for help but received "me"'],
   ])('%j', async (args, message) => {
     expect(await inProcess(args)).toEqual({ code: 2, stderr: `nfstream: ${message} [USAGE]\n` });
   });

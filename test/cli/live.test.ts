@@ -92,7 +92,7 @@ describe.skipIf(!canMake)('a live run (skipped where network namespaces can not 
 
   it('writes rows under their own name as flows end, and a kill takes none away', async () => {
     const target = file('followed.jsonl', 'old\n');
-    const child = startLive(['lo', '--active-timeout', '0.2', '-o', target]);
+    const child = startLive(['lo', '--active-timeout', '0.2', '-o', target, '--overwrite']);
     const finished = finish(child);
     const rows = () => readFileSync(target, 'utf8').split('\n').length - 1;
     await expect.poll(rows, { timeout: 10_000 }).toBeGreaterThan(3);

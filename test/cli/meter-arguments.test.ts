@@ -31,6 +31,54 @@ describe('arguments of the main job', () => {
     expect(() => resolveOptions(options)).not.toThrow();
   });
 
+  it('of columns reach it, too', async () => {
+    const { options } = await parse(
+      ...['a.pcap', '--schema', 'nfstream6', '--fields', 'src_ip,dst_ip,min', '--statistics', '--splt=10'],
+      ...['--accounting-mode', 'payload', '--max-flows', '7', '--tcp-end', '--exact-times'],
+    );
+    expect(options).toEqual({
+      source: ['a.pcap'],
+      handleSigint: false,
+      schema: 'nfstream6',
+      fields: ['src_ip', 'dst_ip', 'min'],
+      statistics: true,
+      splt: 10,
+      accountingMode: 'payload',
+      maxFlows: 7,
+      tcpEnd: true,
+      exactTimes: true,
+    });
+  });
+
+  it('say how outputs are written', async () => {
+    expect((await parse('a.pcap', '-o', 'a.csv')).sinkOptions).toEqual({});
+    const { outputs, sinkOptions } = await parse(
+      ...['a.pcap', '-o', 'a.parquet', '-o', 'b', '--output=c.csv', '--format', 'csv', '--overwrite'],
+      ...['--rotate-rows', '1000', '--rotate-bytes', '64M', '--rotate-seconds=0.5', '--compression', 'snappy'],
+    );
+    expect(outputs).toEqual([
+      { target: 'a.parquet', format: 'parquet' },
+      { target: 'b', format: 'csv' },
+      { target: 'c.csv', format: 'csv' },
+    ]);
+    expect(sinkOptions).toEqual({
+      format: 'csv',
+      overwrite: true,
+      rotate: { rows: 1000, bytes: 64 << 20, seconds: 0.5 },
+      compression: 'snappy',
+    });
+  });
+
+  it.each([
+    ['1', 1],
+    ['1500', 1500],
+    ['2k', 2048],
+    ['1G', 2 ** 30],
+    ['1t', 2 ** 40],
+  ])('take %s for bytes', async (text, bytes) => {
+    expect((await parse('a.pcap', '-o', 'a.csv', '--rotate-bytes', text)).sinkOptions.rotate).toEqual({ bytes });
+  });
+
   it('of live runs reach it, too', async () => {
     const { options, sources, files } = await parse(
       ...['eth0', '-i', 'eth1', '--interface=a b', '--no-promiscuous', '--buffer-size', '65536', '--immediate'],
@@ -118,8 +166,19 @@ describe('arguments of the main job', () => {
     [['-o', '-', '--format=csv'], '-', 'csv'],
     [['-o', 'a.txt', '--format=csv'], 'a.txt', 'csv'],
     [['--output=-x', '--format=csv'], '-x', 'csv'],
+    [['-o', 'a.pq'], 'a.pq', 'parquet'],
+    [['-o', 'a.Parquet', '--format=parquet'], 'a.Parquet', 'parquet'],
+    [['-o', 'a.feather'], 'a.feather', 'arrow'],
+    [['-o', 'a.ipc'], 'a.ipc', 'arrow'],
+    [['-o', 'a.arrows'], 'a.arrows', 'arrows'],
+    [['--format=arrows'], '-', 'arrows'],
+    [['-o', 'a.ddb'], 'a.ddb', 'duckdb'],
   ])('%j write to %s as %s', async (args, target, format) => {
-    expect(await parse('a.pcap', ...args)).toMatchObject({ flows: { target, format }, summary: null, stats: null });
+    expect(await parse('a.pcap', ...args)).toMatchObject({
+      outputs: [{ target, format }],
+      summary: null,
+      stats: null,
+    });
   });
 
   it.each([
@@ -129,13 +188,13 @@ describe('arguments of the main job', () => {
     [['--summary', '-o', '-'], '-', 'stderr'],
   ])('%j write flows to %s and the summary to %s', async (args, target, summary) => {
     const parsed = await parse('a.pcap', ...args);
-    expect([parsed.flows?.target ?? null, parsed.summary]).toEqual([target, summary]);
+    expect([parsed.outputs[0]?.target ?? null, parsed.summary]).toEqual([target, summary]);
   });
 
   it('take words after -- as sources, and short flags together', async () => {
     expect(await parse('-qo', 'a.csv', '--', '-x', '--stats')).toMatchObject({
       sources: ['-x', '--stats'],
-      flows: { target: 'a.csv' },
+      outputs: [{ target: 'a.csv' }],
       isQuiet: true,
     });
   });

@@ -3,9 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NDPI_FIELDS } from '../../src/flow/fields/ndpi.ts';
 import { ERROR_CODES } from '../../src/errors.ts';
-import { CLASSIC } from '../../src/flow/schema.ts';
+import { NDPI_FIELDS } from '../../src/flow/fields/ndpi.ts';
+import { CLASSIC_SHAPE } from '../../src/flow/schema.ts';
 import { FACEBOOK, FACEBOOK_CORE, FACEBOOK_LABELS } from '../facebook.ts';
 import { readCsv } from '../sink/csv-reader.ts';
 import { manyFlows, pcap } from './capture.ts';
@@ -14,7 +14,7 @@ import { bash, nfstream, records, temporaryFolder } from './run.ts';
 const file = temporaryFolder();
 const demo = 'fixtures/demo.pcapng';
 const small = file('small.pcap', pcap(manyFlows(3)));
-const CORE = CLASSIC.map(({ name }) => name as string).filter((name) => name !== 'metrics');
+const CORE = CLASSIC_SHAPE.columns.map(({ name }) => name).filter((name) => name !== 'metrics');
 
 describe('formats', () => {
   it('are JSON Lines on standard output, and nothing else is there', async () => {
@@ -102,16 +102,21 @@ describe.skipIf(!existsSync(FACEBOOK))('a known flow (skipped without ../shared/
 });
 
 describe('-o', () => {
-  it('replaces a file when it is whole, and leaves no other behind', async () => {
+  it('refuses a file that is there, and with --overwrite replaces it when it is whole', async () => {
     const target = file('replaced.csv', 'old');
-    await nfstream([small, '--no-ndpi', '-o', target]);
+    const refused = await nfstream([small, '--no-ndpi', '-o', target]);
+    const message = `${JSON.stringify(target)} is there already; to replace it: --overwrite`;
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: `nfstream: ${message} [OUTPUT_EXISTS]\n` });
+    expect(readFileSync(target, 'utf8')).toBe('old');
+    await nfstream([small, '--no-ndpi', '-o', target, '--overwrite']);
     expect(readCsv(readFileSync(target, 'utf8'))).toHaveLength(4);
     expect(readdirSync(dirname(target)).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
   it('leaves the old file alone when the run fails', async () => {
     const target = file('kept.csv', 'old');
-    expect(await nfstream([file('none.pcap'), '--no-ndpi', '-o', target])).toMatchObject({ code: 1 });
+    const args = [file('none.pcap'), '--no-ndpi', '--overwrite', '-o', target];
+    expect(await nfstream(args)).toMatchObject({ code: 1 });
     expect(readFileSync(target, 'utf8')).toBe('old');
     expect(readdirSync(dirname(target)).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
@@ -143,8 +148,9 @@ describe('-o', () => {
   ] as const)('has what was metered before the end: %s', (_, args, code, flows) => {
     it('beside the summary and the counters, and the error is the same', async () => {
       const target = file(`kept-${code}.csv`, 'old');
-      const stats = file(`kept-${code}.json`);
-      const ended = await nfstream([...args, '--no-ndpi', '-o', target, '--stats', stats, '--summary']);
+      const stats = file(`kept-${code}.json`, 'old counters');
+      const output = ['--overwrite', '-o', target, '--stats', stats, '--summary'];
+      const ended = await nfstream([...args, '--no-ndpi', ...output]);
       expect(ended.code).toBe(ERROR_CODES[code].exit);
       expect(ended.stderr).toMatch(new RegExp(`^nfstream: [^\\n]* \\[${code}\\]\\n$`));
       expect(readCsv(readFileSync(target, 'utf8'))).toHaveLength(1 + flows);
