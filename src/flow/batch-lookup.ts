@@ -13,8 +13,6 @@ import * as record from './record.ts';
 const { KEY_WORDS, METERED } = packet;
 const { SLOT_MASK, TAG_MASK } = table;
 const { DOUBLE_PACKETS, RECORD_WORDS, WORD_FLAGS, WORD_HASH } = record;
-/** Doubles of a cache line. */
-const LINE_DOUBLES = 8;
 
 export class BatchLookup {
   readonly #table: FlowTable;
@@ -82,15 +80,19 @@ export class BatchLookup {
     this.warmed ^= sum;
   }
 
-  /** HOT PATH: the same for what is measured. */
+  /** HOT PATH: the same for what is measured, of the direction that the packet most likely has. */
   #touchMeasurements(count: number): void {
     const { slots } = this;
-    const { extra, layout } = this.#table.store;
-    const { doubles } = layout;
+    const { key } = this.#columns;
+    const { words, extra, layout } = this.#table.store;
+    const { doubles, directions, wayDoubles } = layout;
+    const gaps = Math.max(layout.statistics, 0);
     let sum = 0;
     for (let row = 0; row < count; row++) {
-      const base = Math.max(slots[row], 0) * doubles;
-      for (let at = base; at < base + doubles; at += LINE_DOUBLES) sum += extra[at];
+      const slot = Math.max(slots[row], 0);
+      const base = slot * doubles;
+      const way = words[slot * RECORD_WORDS] === key[row * KEY_WORDS] ? 0 : wayDoubles;
+      sum += extra[base + gaps] + extra[base + directions + way];
     }
     this.warmed ^= sum;
   }
