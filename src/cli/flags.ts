@@ -73,7 +73,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         name: 'schema',
         value: 'NAME',
         option: 'schema',
-        meaning: ['classic (default), or nfstream6: the columns of', 'Python NFStream 6, and its timeouts'],
+        meaning: ['classic (default), or nfstream6: columns and', 'timeouts of Python NFStream 6'],
       },
       {
         name: 'fields',

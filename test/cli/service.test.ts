@@ -22,7 +22,7 @@ describe('docs/nfstream.service', () => {
     const args = meterArguments(await parseFlags(words, [...METER_FLAGS, ...RUN_FLAGS]));
     expect(args).toMatchObject({
       options: { source: [{ interface: 'eth1' }], reconnect: true },
-      flows: { target: '-', format: 'json' },
+      outputs: [{ target: '-', format: 'json' }],
       stats: '/var/lib/nfstream/stats.json',
       metrics: { address: '127.0.0.1' },
     });
