@@ -8,6 +8,7 @@ export type { OnnxRuntimeName } from './classifier/onnx-runtime.ts';
 export type { Packet } from './classifier/packet.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { AccountingMode } from './flow/accounting.ts';
+export type { JsonSchema } from './flow/json-schema.ts';
 export type { NdpiMetrics } from './flow/fields/ndpi.ts';
 export type { ProcessMetrics } from './flow/fields/process.ts';
 export type { Flow } from './flow/flow.ts';
@@ -28,6 +29,7 @@ export {
   type SpltValues,
   type StatisticsValues,
 } from './flow/schema.ts';
+export { jsonSchema } from './json-schema.ts';
 export { type CommunityIdOptions, communityId } from './metric/community-id.ts';
 export { type DhcpClient, type DhcpOptions, dhcpOptions } from './metric/dhcp-options.ts';
 export { EXPORT_SLICED, FlowSlicer, type FlowSlicerOptions } from './metric/flow-slicer.ts';

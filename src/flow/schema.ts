@@ -187,6 +187,7 @@ export function tableColumns(
   { enableNdpi, systemVisibility }: Pick<ColumnOptions, 'enableNdpi' | 'systemVisibility'>,
   { names: metricNames, hasOthers }: MetricNames,
 ): Column[] {
+  const plain = new Set(columns.map(({ name }) => name));
   return columns.flatMap((column): Column[] => {
     if (column.type !== 'object') return [column];
     const isAll = column.name === 'metrics';
@@ -206,7 +207,8 @@ export function tableColumns(
         return Object.fromEntries(Object.entries(all).filter(([name]) => !taken.has(name)));
       },
     };
-    return [...known, ...users, ...(hasOthers ? [others] : [])];
+    const spread = [...known, ...users].filter(({ name }) => !plain.has(name));
+    return [...spread, ...(hasOthers ? [others] : [])];
   });
 }
 
