@@ -3,7 +3,7 @@ import { boolean, integer, invalid, nearest, oneOf, seconds } from './check-opti
 import { checkClassifiers, checkMetrics, type Taken } from './check-user-code.ts';
 import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { NfstreamError } from './errors.ts';
-import { type AccountingMode, ACCOUNTING_MODES } from './flow/accounting.ts';
+import { ACCOUNTING_MODES, type AccountingMode } from './flow/accounting.ts';
 import type { RecordShape } from './flow/record.ts';
 import { SCHEMA_NAMES, type SchemaName, shapeOf } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
@@ -31,7 +31,7 @@ export interface StreamerOptions {
   fields?: readonly string[];
   /** Measure packet sizes, gaps between packets and flags, and add the 48 columns of them (default false). */
   statistics?: boolean;
-  /** Keep direction, size and gap of so many first packets, and add the columns of them (default 0: none; at most 255). */
+  /** Keep direction, size and gap of so many first packets, and add the columns of them (default 0: none; at most 65535). */
   splt?: number;
   /** What bytes and packet sizes count: 'frame' on the wire (default), 'ip' packet, 'transport' segment, or 'payload'. */
   accountingMode?: AccountingMode;
@@ -158,7 +158,7 @@ export const SCHEMA_DEFAULTS = {
 } as const satisfies Record<SchemaName, object>;
 
 /** NFStream's most, too. */
-const MAX_SPLT = 255;
+const MAX_SPLT = 65535;
 
 /** A record index times its words has to stay a 32-bit integer. */
 export const MAX_CAPACITY = 1 << 24;
@@ -322,7 +322,8 @@ function limit(name: string, value: unknown, least: number): number {
 function fields(value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined;
   if (!Array.isArray(value) || value.length === 0) throw invalid('fields', 'a list of names of fields', value);
-  for (const name of value) if (typeof name !== 'string' || name === '') throw invalid('fields', 'names of fields', name);
+  for (const name of value)
+    if (typeof name !== 'string' || name === '') throw invalid('fields', 'names of fields', name);
   return value as readonly string[];
 }
 

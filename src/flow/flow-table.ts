@@ -13,7 +13,7 @@ import { type RecordShape, RecordStore } from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { KEY_WORDS } = packet;
-const { RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
+const { RECORD_BYTES, RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
 
 /** The part of an entry that is slot + 1; more flows than that there can not be (MAX_CAPACITY). */
 export const SLOT_MASK = 0x1ff_ffff;
@@ -23,6 +23,8 @@ export const TAG_MASK: number = ~SLOT_MASK;
 const FIRST_ROWS = 8192;
 /** Straight to here at the first growth: untouched pages of a fresh buffer cost no memory. */
 const SECOND_ROWS = 1 << 19;
+/** Unless rows are so wide (long sequences of packets) that it would take more address space than this. */
+const SECOND_BYTES = 2 ** 31;
 
 export class FlowTable {
   readonly store: RecordStore;
@@ -35,10 +37,15 @@ export class FlowTable {
   /** Slots ever handed out; every live slot is below it. */
   highWater = 0;
   #free = -1;
+  /** 0 where the store only doubles. */
+  readonly #secondRows: number;
 
   constructor(capacity: number, shape: RecordShape) {
     this.capacity = capacity;
-    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS), shape);
+    const rowBytes = RECORD_BYTES + shape.layout.doubles * 8;
+    const roomy = Math.floor(SECOND_BYTES / rowBytes);
+    this.#secondRows = roomy < SECOND_ROWS ? 0 : SECOND_ROWS;
+    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS, roomy), shape);
     this.buckets = new Int32Array(FIRST_ROWS * 2);
     this.mask = this.buckets.length - 1;
   }
@@ -69,7 +76,7 @@ export class FlowTable {
     } else {
       slot = this.highWater++;
       if (slot >= this.store.rows) {
-        this.store.grow(Math.min(this.capacity, this.store.rows < SECOND_ROWS ? SECOND_ROWS : this.store.rows * 2));
+        this.store.grow(Math.min(this.capacity, Math.max(this.#secondRows, this.store.rows * 2)));
       }
     }
     const { words } = this.store;
