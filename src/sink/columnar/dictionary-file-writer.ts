@@ -10,21 +10,27 @@ import type { DictionaryTexts } from './texts.ts';
 const MOST_BYTES = 1 << 27;
 const MOST_TEXTS = 1 << 20;
 
+export interface DictionaryBounds {
+  readonly mostTexts?: number;
+}
+
 export class DictionaryFileWriter extends RecordBatchFileWriter {
   readonly #columns: FlowColumns;
+  readonly #mostTexts: number;
   /** Dictionaries of which a part is in the file. */
   readonly #begun = new Set<number>();
 
-  constructor(columns: FlowColumns) {
+  constructor(columns: FlowColumns, { mostTexts = MOST_TEXTS }: DictionaryBounds = {}) {
     super();
     this.#columns = columns;
+    this.#mostTexts = mostTexts;
   }
 
   protected override _writeDictionaries(): this {
     const dictionaries = [...this.#columns.dictionaries().values()];
     const bytes = dictionaries.reduce((sum, { dictionaryBytes }) => sum + dictionaryBytes, 0);
     const texts = dictionaries.reduce((sum, { dictionaryLength }) => sum + dictionaryLength, 0);
-    if (bytes > MOST_BYTES || texts > MOST_TEXTS) this.#writeAll(dictionaries);
+    if (bytes > MOST_BYTES || texts > this.#mostTexts) this.#writeAll(dictionaries);
     return this;
   }
 
