@@ -1,33 +1,42 @@
-// Compares two sets of flows and says how each difference looks. Order does not matter; equal flows pair off first,
-// then, within the same endpoints, protocol and VLAN, those that began at the same time, then the rest in time order.
+// Compares two sets of flows column by column and says how each difference looks. Order does not matter; equal flows
+// pair off first, then, within the same endpoints, protocol and VLAN, those that began at the same time, then the rest
+// in time order.
 //
-// Reasons: `missing` (expected, not ours), `extra` (ours, not expected), otherwise the fields that differ, joined:
-// `direction`, `times`, `packets`, `bytes`, `flags`.
+// A difference has both rows and the columns that differ, or one row: `missing` (expected, not ours) or `extra` (ours,
+// not expected).
+import { classOf } from './expected.mjs';
 
 /**
  * @typedef {import('./expected.mjs').Row} Row
- * @typedef {{ reason: string, expected?: Row, ours?: Row }} Difference
+ * @typedef {{ columns: readonly string[], expected?: Row, ours?: Row }} Difference
  */
 
-/** @param {Row} row both directions give the same */
-function endpoints(row) {
-  return `${[row.src, row.dst].sort().join(' - ')} protocol ${row.protocol} VLAN ${row.vlan}`;
+/** Of the greater of two numbers, what they may differ by and be equal: they are sums taken in another order. */
+const RELATIVE_TOLERANCE = 1e-9;
+
+const COMPARED = new Set(['integer', 'float', 'list', 'text']);
+
+/** Those of an expected file's columns that are compared. @param {readonly string[]} columns */
+export function comparedColumns(columns) {
+  return columns.filter((column) => COMPARED.has(classOf(column)));
 }
 
-/** Equal for rows that are equal; the application does not count. @param {Row} row */
-export function identity({ application: _, ...row }) {
-  return JSON.stringify(row);
+/** Equal for rows that are the same in each of `columns`. @param {Row} row @param {readonly string[]} columns */
+export function identity(row, columns) {
+  return JSON.stringify(columns.map((column) => row[column]));
 }
 
 /**
  * @param {readonly Row[]} expected
  * @param {readonly Row[]} ours
- * @returns {{ equal: number, differences: Difference[], pairs: [Row, Row][] }} `pairs` are the equal ones
+ * @param {readonly string[]} columns to compare
+ * @returns {{ pairs: [Row, Row][], differences: Difference[] }} `pairs` are equal
  */
-export function compareFlows(expected, ours) {
+export function compareFlows(expected, ours, columns) {
+  const exact = columns.filter((column) => classOf(column) !== 'float');
   /** @type {Map<string, Row[]>} */
   const unpaired = new Map();
-  for (const row of ours) push(unpaired, identity(row), row);
+  for (const row of ours) push(unpaired, identity(row, exact), row);
   /** @type {[Row, Row][]} */
   const pairs = [];
   /** @type {Map<string, { expected: Row[], ours: Row[] }>} */
@@ -38,43 +47,62 @@ export function compareFlows(expected, ours) {
     return groups.get(key);
   };
   for (const row of expected) {
-    const twin = unpaired.get(identity(row))?.pop();
-    if (twin !== undefined) pairs.push([row, twin]);
+    const alike = unpaired.get(identity(row, exact)) ?? [];
+    const at = alike.findIndex((one) => differingColumns(row, one, columns).length === 0);
+    if (at >= 0) pairs.push([row, alike.splice(at, 1)[0]]);
     else groupOf(row).expected.push(row);
   }
   for (const rows of unpaired.values()) for (const row of rows) groupOf(row).ours.push(row);
-  const differences = [...groups.values()].flatMap(compareGroup);
-  return { equal: pairs.length, differences, pairs };
+  const differences = [...groups.values()].flatMap((group) => compareGroup(group, columns));
+  return { pairs, differences };
 }
 
-/** @param {{ expected: Row[], ours: Row[] }} group @returns {Difference[]} */
-function compareGroup({ expected, ours }) {
+/** Both directions give the same. @param {Row} row */
+function endpoints({ src_ip, src_port, dst_ip, dst_port, protocol, vlan_id }) {
+  return `${[`${src_ip} ${src_port}`, `${dst_ip} ${dst_port}`].sort().join(' - ')} ${protocol} ${vlan_id}`;
+}
+
+/** @param {{ expected: Row[], ours: Row[] }} group @param {readonly string[]} columns @returns {Difference[]} */
+function compareGroup({ expected, ours }, columns) {
   /** @type {Difference[]} */
   const differences = [];
   const rest = [];
+  const pair = (row, one) =>
+    differences.push({ columns: differingColumns(row, one, columns), expected: row, ours: one });
   for (const row of expected) {
-    const at = ours.findIndex((one) => one.first === row.first);
+    const at = ours.findIndex((one) => begin(one) === begin(row));
     if (at < 0) rest.push(row);
-    else differences.push(describe(row, ours.splice(at, 1)[0]));
+    else pair(row, ours.splice(at, 1)[0]);
   }
-  rest.sort((a, b) => a.first - b.first);
-  ours.sort((a, b) => a.first - b.first);
+  rest.sort((a, b) => begin(a) - begin(b));
+  ours.sort((a, b) => begin(a) - begin(b));
   for (const row of rest) {
     const one = ours.shift();
-    differences.push(one === undefined ? { reason: 'missing', expected: row } : describe(row, one));
+    if (one === undefined) differences.push({ columns: [], expected: row });
+    else pair(row, one);
   }
-  return [...differences, ...ours.map((row) => ({ reason: 'extra', ours: row }))];
+  return [...differences, ...ours.map((row) => ({ columns: [], ours: row }))];
 }
 
-/** @param {Row} expected @param {Row} ours @returns {Difference} */
-function describe(expected, ours) {
-  const reasons = [];
-  if (expected.src !== ours.src || expected.dst !== ours.dst) reasons.push('direction');
-  if (expected.first !== ours.first || expected.last !== ours.last) reasons.push('times');
-  for (const field of /** @type {const} */ (['packets', 'bytes', 'flags'])) {
-    if (expected[field] !== ours[field]) reasons.push(field);
-  }
-  return { reason: reasons.join(' '), expected, ours };
+/** @param {Row} row @returns {number} */
+function begin(row) {
+  return /** @type {number} */ (row.bidirectional_first_seen_ms);
+}
+
+/** @param {Row} expected @param {Row} ours @param {readonly string[]} columns */
+function differingColumns(expected, ours, columns) {
+  return columns.filter((column) => !isEqual(expected[column], ours[column], classOf(column)));
+}
+
+function isEqual(expected, ours, columnClass) {
+  if (columnClass === 'float') return isNear(expected, ours);
+  if (columnClass !== 'list') return expected === ours;
+  return Array.isArray(ours) && expected.length === ours.length && expected.every((value, i) => value === ours[i]);
+}
+
+function isNear(a, b) {
+  // False for what is no number.
+  return Math.abs(a - b) <= RELATIVE_TOLERANCE * Math.max(Math.abs(a), Math.abs(b));
 }
 
 function push(map, key, value) {

@@ -1,76 +1,59 @@
-// Reads an expected file (NFStream 6's CSV, one row a flow) and our own flows into one shape, so that they can be
-// compared field by field.
+// Reads an expected file: NFStream 6's CSV, one row a flow, which becomes what a record of the schema nfstream6 is as
+// plain data, so that the two can be compared column by column.
 import { readFileSync } from 'node:fs';
 
-/** The classic record's flags, each [src to dst, dst to src]. */
-export const FLAGS = ['syn', 'cwr', 'ece', 'urg', 'ack', 'psh', 'rst', 'fin'];
-
 /**
- * A flow as the comparison sees it. Times are whole milliseconds, as NFStream has them.
- * @typedef {object} Row
- * @property {string} src address and port: `10.0.0.1 443`
- * @property {string} dst
- * @property {number} protocol
- * @property {number} vlan
- * @property {number} first ms
- * @property {number} last ms
- * @property {string} packets `there/back`
- * @property {string} bytes `there/back`
- * @property {string} flags `syn 1/1 ack 8/10`, those that are not 0
- * @property {string} application
+ * A flow: a value for each column.
+ * @typedef {Record<string, string | number | readonly number[]>} Row
+ * @typedef {'integer' | 'float' | 'list' | 'text' | 'information' | 'order'} ColumnClass how a column is compared:
+ * exactly; to 1e-9 of its value; number by number; exactly; not (the version of nDPI decides); not (rows come in
+ * another order)
  */
+
+/** What nDPI found: another version finds other things. */
+const BY_NDPI = new Set([
+  'application_name',
+  'application_category_name',
+  'application_is_guessed',
+  'application_confidence',
+  'requested_server_name',
+  'client_fingerprint',
+  'server_fingerprint',
+  'user_agent',
+  'content_type',
+]);
+
+/** @param {string} column @returns {ColumnClass} */
+export function classOf(column) {
+  if (column === 'id') return 'order';
+  if (BY_NDPI.has(column)) return 'information';
+  if (column.startsWith('splt_')) return 'list';
+  if (/_(mean|stddev)_/.test(column)) return 'float';
+  return /_(ip|mac|oui)$/.test(column) ? 'text' : 'integer';
+}
 
 /**
  * @param {string} path
- * @returns {Row[]}
+ * @returns {{ columns: string[], rows: Row[] }}
  */
 export function readExpected(path) {
-  const [header, ...lines] = readFileSync(path, 'utf8').split(/\r?\n/).filter(Boolean).map(splitLine);
-  return lines.map((cells) => {
-    /** @type {Record<string, string>} */
-    const row = Object.fromEntries(header.map((name, i) => [name, cells[i]]));
-    return {
-      src: `${row.src_ip} ${row.src_port}`,
-      dst: `${row.dst_ip} ${row.dst_port}`,
-      protocol: Number(row.protocol),
-      vlan: Number(row.vlan_id),
-      first: Number(row.bidirectional_first_seen_ms),
-      last: Number(row.bidirectional_last_seen_ms),
-      packets: `${row.src2dst_packets}/${row.dst2src_packets}`,
-      bytes: `${row.src2dst_bytes}/${row.dst2src_bytes}`,
-      flags: flagText((flag) => [Number(row[`src2dst_${flag}_packets`]), Number(row[`dst2src_${flag}_packets`])]),
-      application: row.application_name,
-    };
-  });
-}
-
-/**
- * @param {Record<string, any>} flow a classic record
- * @returns {Row}
- */
-export function rowOf(flow) {
+  const lines = readFileSync(path, 'utf8').split(/\r?\n/).filter(Boolean).map(splitLine);
+  const [columns = [], ...rows] = lines;
+  const readers = columns.map((column) => READERS[classOf(column)]);
   return {
-    src: `${flow.ip_src} ${flow.src_port}`,
-    dst: `${flow.ip_dst} ${flow.dst_port}`,
-    protocol: flow.ip_protocol,
-    vlan: flow.vlan_id,
-    first: Math.floor(flow.start_time),
-    last: Math.floor(flow.end_time),
-    packets: `${flow.src_to_dst_pkts}/${flow.dst_to_src_pkts}`,
-    bytes: `${flow.src_to_dst_bytes}/${flow.dst_to_src_bytes}`,
-    flags: flagText((flag) => flow[`${flag}_count`]),
-    application: flow.metrics.application_name ?? '',
+    columns,
+    rows: rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column, readers[i](cells[i])]))),
   };
 }
 
-/** @param {(flag: string) => readonly number[]} countsOf */
-function flagText(countsOf) {
-  const counts = FLAGS.map((flag) => ({ flag, ways: countsOf(flag) }));
-  return counts
-    .filter(({ ways }) => ways[0] + ways[1] > 0)
-    .map(({ flag, ways }) => `${flag} ${ways[0]}/${ways[1]}`)
-    .join(' ');
-}
+const READERS = {
+  integer: Number,
+  float: Number,
+  order: Number,
+  list: JSON.parse,
+  text: String,
+  information: String,
+};
 
 /** One line of CSV: quotes around cells with commas, doubled inside. @param {string} line */
 export function splitLine(line) {

@@ -11,38 +11,67 @@ import { KINDS } from './imitations.mjs';
  * @typedef {import('./compare.mjs').Difference} Difference
  * @typedef {object} Explanation
  * @property {string[]} kinds of each difference given, `+` between those that are needed together; '' for none
+ * @property {Record<string, string>[]} columnKinds of each difference, those of each column that differs
  * @property {string} imitated the kinds, all of them
  * @property {Difference[]} unexplained what stays different with the kinds imitated
+ *
+ * @typedef {object} Question
+ * @property {readonly Row[]} expected
+ * @property {readonly string[]} columns that are compared
+ * @property {readonly Row[]} ours
+ * @property {readonly Difference[]} differences between the two
+ * @property {(source: Uint8Array) => Promise<Row[]>} meter
  */
 
 /**
  * @param {import('./frames.mjs').Library} library
  * @param {string} path of the capture
- * @param {readonly Row[]} expected
- * @param {readonly Difference[]} differences between them and our rows
- * @param {(source: Uint8Array) => Promise<Row[]>} meter
+ * @param {Question} question
  * @returns {Promise<Explanation>}
  */
-export async function explain(library, path, expected, differences, meter) {
+export async function explain(library, path, question) {
   const capture = await readFrames(library, path);
-  const trials = new Trials(library, capture, expected, meter);
-  const applicable = KINDS.filter(({ imitate }) => imitate(capture.frames, library, capture) !== capture.frames);
+  const trials = new Trials(library, capture, question);
+  const applicable = KINDS.filter(({ imitate, imitateRows }) =>
+    imitate === undefined
+      ? imitateRows(question.ours) !== question.ours
+      : imitate(capture.frames, library, capture) !== capture.frames,
+  );
   const names = applicable.map(({ name }) => name);
   const fromNone = await climb(trials, names, []);
   const fromAll = fromNone.unequal === 0 ? fromNone : await climb(trials, names, names);
   const best = isBetter(fromAll, fromNone) ? fromAll : fromNone;
   const without = await Promise.all(best.kinds.map((kind) => trials.run(toggled(best.kinds, kind))));
-  const kinds = differences.map(({ expected: theirs, ours }) => {
-    const isExplained =
-      (theirs === undefined || !best.missing.has(identity(theirs))) &&
-      (ours === undefined || !best.extra.has(identity(ours)));
-    if (!isExplained) return '';
-    const needed = best.kinds.filter((_, i) =>
-      theirs === undefined ? without[i].extra.has(identity(ours)) : without[i].missing.has(identity(theirs)),
-    );
-    return (needed.length > 0 ? needed : best.kinds).join('+');
-  });
-  return { kinds, imitated: best.kinds.join('+'), unexplained: best.differences };
+  const explained = question.differences.map((difference) => attribute(difference, best, without, question.columns));
+  return {
+    kinds: explained.map(({ kinds }) => kinds),
+    columnKinds: explained.map(({ columns }) => columns),
+    imitated: best.kinds.join('+'),
+    unexplained: best.differences,
+  };
+}
+
+/** The kinds without which the difference is there, and of each column those without which that column differs. */
+function attribute({ expected, ours, columns }, best, without, compared) {
+  const theirs = expected === undefined ? undefined : identity(expected, compared);
+  const own = ours === undefined ? undefined : identity(ours, compared);
+  const isExplained =
+    (theirs === undefined || !best.missing.has(theirs)) && (own === undefined || !best.extra.has(own));
+  if (!isExplained) return { kinds: '', columns: Object.fromEntries(columns.map((column) => [column, ''])) };
+  const joined = (needed) => (needed.length > 0 ? needed : best.kinds).join('+');
+  const kinds = best.kinds.filter((_, i) =>
+    theirs === undefined ? without[i].extra.has(own) : without[i].missing.has(theirs),
+  );
+  const kindsOf = (column) => best.kinds.filter((_, i) => without[i].missing.get(theirs)?.includes(column));
+  return {
+    kinds: joined(kinds),
+    columns: Object.fromEntries(
+      columns.map((column) => {
+        const own = kindsOf(column);
+        return [column, joined(own.length > 0 ? own : kinds)];
+      }),
+    ),
+  };
 }
 
 /**
@@ -50,23 +79,22 @@ export async function explain(library, path, expected, differences, meter) {
  * @property {readonly string[]} kinds imitated
  * @property {number} unequal rows, on both sides
  * @property {Difference[]} differences
- * @property {Set<string>} missing identities of the expected rows that are not there
+ * @property {Map<string, readonly string[]>} missing identities of the expected rows that are not there, with the
+ * columns in which the row that is there instead differs
  * @property {Set<string>} extra identities of those that are and were not expected
  */
 
 class Trials {
   #library;
   #capture;
-  #expected;
-  #meter;
+  #question;
   /** @type {Map<string, Promise<Trial>>} */
   #known = new Map();
 
-  constructor(library, capture, expected, meter) {
+  constructor(library, capture, question) {
     this.#library = library;
     this.#capture = capture;
-    this.#expected = expected;
-    this.#meter = meter;
+    this.#question = question;
   }
 
   /** @param {readonly string[]} kinds @returns {Promise<Trial>} */
@@ -78,18 +106,25 @@ class Trials {
 
   async #try(names) {
     const kinds = KINDS.filter(({ name }) => names.includes(name));
-    const capture = this.#capture;
-    const frames = kinds.reduce((list, { imitate }) => imitate(list, this.#library, capture), capture.frames);
-    const { differences } = compareFlows(this.#expected, await this.#meter(writeCapture(frames)));
-    const missing = differences.flatMap(({ expected }) => (expected === undefined ? [] : [identity(expected)]));
-    const extra = differences.flatMap(({ ours }) => (ours === undefined ? [] : [identity(ours)]));
+    const { expected, columns } = this.#question;
+    const { differences } = compareFlows(expected, await this.#meter(kinds), columns);
+    const missing = differences.filter((difference) => difference.expected !== undefined);
+    const extra = differences.filter((difference) => difference.ours !== undefined);
     return {
       kinds: kinds.map(({ name }) => name),
       unequal: missing.length + extra.length,
       differences,
-      missing: new Set(missing),
-      extra: new Set(extra),
+      missing: new Map(missing.map((one) => [identity(one.expected, columns), one.columns])),
+      extra: new Set(extra.map((one) => identity(one.ours, columns))),
     };
+  }
+
+  async #meter(kinds) {
+    const { ours, meter } = this.#question;
+    const capture = this.#capture;
+    const frames = kinds.reduce((list, { imitate }) => imitate?.(list, this.#library, capture) ?? list, capture.frames);
+    const rows = frames === capture.frames ? ours : await meter(writeCapture(frames));
+    return kinds.reduce((list, { imitateRows }) => imitateRows?.(list) ?? list, rows);
   }
 }
 

@@ -121,7 +121,8 @@ function block(type, words, data = new Uint8Array(0)) {
  * @property {number} srcPort
  * @property {number} dstPort
  * @property {number} vlan
- * @property {boolean} isTunnelled
+ * @property {number} tunnel number of the innermost, 0 for none
+ * @property {Uint8Array} macs receiver's and sender's MAC address, as an Ethernet header has them; zeros for none
  */
 
 const KEY_PORTS = 8;
@@ -159,7 +160,12 @@ export function locator({ PacketBatch, PacketDecoder }, decodeTunnels) {
       srcPort: columns.key[KEY_PORTS] >>> 16,
       dstPort: columns.key[KEY_PORTS] & 0xffff,
       vlan: meta >>> 16,
-      isTunnelled: columns.key[KEY_TUNNEL] !== 0,
+      tunnel: columns.key[KEY_TUNNEL] >>> 24,
+      macs: Uint8Array.from([...macAt(bytes, columns.dstMacAt[0]), ...macAt(bytes, columns.srcMacAt[0])]),
     };
   };
+}
+
+function macAt(bytes, at) {
+  return at < 0 ? new Uint8Array(6) : bytes.subarray(at, at + 6);
 }

@@ -1,21 +1,26 @@
-// The kinds of difference: what NFStream does otherwise, as a change to the frames that makes our meter do the same.
+// The kinds of difference: what NFStream does otherwise, as a change to the frames that makes our meter do the same, or,
+// where no frame could, to the flows.
 //
-// A kind explains a difference when the flows of the changed frames are the expected ones, whatever the capture is
-// called. Each changes only frames that show its cause (`imitate` returns the same frames when there are none), so that
-// a difference with another cause stays. The order is that of the table: what a frame is read as, then what is
-// dropped, then ports and times.
+// A kind explains a difference when the flows are the expected ones then, in every column, whatever the capture is
+// called. Each changes only frames (or flows) that show its cause (`imitate` and `imitateRows` return the same list when
+// there are none), so that a difference with another cause stays. The order is that of the table: what a frame is read
+// as, then what is dropped, then ports, addresses, times and directions.
 import { locator } from './frames.mjs';
+import { takeAddresses2And3 } from './ieee80211.mjs';
 import { readAsIp } from './not-ip.mjs';
-import { hideTunnel, readByTunnelPort } from './tunnels.mjs';
+import { hideTunnel, readByTunnelPort, takeOutOfIp } from './tunnels.mjs';
+import { turned } from './turn.mjs';
 
 /**
  * @typedef {import('./frames.mjs').Frame} Frame
  * @typedef {import('./frames.mjs').Capture} Capture
  * @typedef {import('./frames.mjs').Library} Library
+ * @typedef {import('./expected.mjs').Row} Row
  * @typedef {object} Kind
  * @property {string} name
  * @property {string} text what NFStream does, what we do, and what is checked
- * @property {(frames: Frame[], library: Library, capture: Capture) => Frame[]} imitate
+ * @property {(frames: Frame[], library: Library, capture: Capture) => Frame[]} [imitate]
+ * @property {(rows: readonly Row[]) => readonly Row[]} [imitateRows] of a kind without `imitate`
  */
 
 /** Of these, flows of 0, 1, 9, 101, 113 and 228 were compared and are equal. */
@@ -49,6 +54,14 @@ export const KINDS = [
     name: 'not_ip',
     text: 'NFStream reads a frame as IP by its first four bits, whatever the EtherType or the address family say, then without a look at the fragment offset, and takes an IPv4 header that states less than 20 bytes; we skip these as not_ip and malformed_ip, as tshark does. Checked: flows are equal with such frames made IP.',
     imitate: (frames) => map(frames, readAsIp),
+  },
+  {
+    name: 'ip_in_ip',
+    text: 'NFStream has no tunnel number for IP in IP, and loses such packets when there is no IP inside; we give the packet inside tunnel 7, or meter the outer one. Checked: flows are equal with the outer IP headers taken away.',
+    imitate: (frames, library) => {
+      const locate = locator(library, false);
+      return map(frames, (frame) => takeOutOfIp(frame, locate));
+    },
   },
   {
     name: 'tunnel',
@@ -106,18 +119,18 @@ export const KINDS = [
     },
   },
   {
-    name: 'clock',
-    text: 'NFStream moves a packet that is older than one before it (in another flow, even) forward to the newest time seen; we keep the time that the capture states. Checked: flows are equal with the times moved so.',
-    imitate: (frames) => withoutStepsBack(frames, () => true),
+    name: 'mac_80211',
+    text: "NFStream takes an 802.11 frame's address 2 for the sender's and address 3 for the receiver's, whichever way the frame goes; we go by its ToDS and FromDS bits. Checked: flows are equal with frames to the distribution system in place of others, where these are the addresses.",
+    imitate: (frames, library) => {
+      const outer = locator(library, false);
+      const inner = locator(library, true);
+      return map(frames, (frame) => takeAddresses2And3(frame, outer, inner));
+    },
   },
   {
-    // All captures seen so far come out equal with either.
-    name: 'clock_of_flows',
-    text: 'As clock, but only packets that are metered move the time on. Checked: flows are equal with the times moved so.',
-    imitate: (frames, library) => {
-      const locate = locator(library, true);
-      return withoutStepsBack(frames, (frame) => locate(frame) !== undefined);
-    },
+    name: 'clock',
+    text: 'NFStream moves a packet that is older than one before it (of another flow, even) forward to the newest time seen; we keep the time that the capture states. Checked: flows are equal with the times moved so.',
+    imitate: (frames, library) => withoutStepsBack(frames, locator(library, true)),
   },
   {
     name: 'whole_ms',
@@ -128,18 +141,25 @@ export const KINDS = [
         return timeMs === frame.timeMs ? frame : { ...frame, timeMs };
       }),
   },
+  {
+    name: 'segment_direction',
+    text: 'NFStream takes the first packet after an active timeout for one of src to dst; we keep the direction of the conversation, which goes on. Checked: flows are equal with those whose first packet goes the other way seen from the other end.',
+    imitateRows: (rows) =>
+      map(rows, (row) => (/** @type {number[]} */ (row.splt_direction)[0] === 1 ? turned(row) : row)),
+  },
 ];
 
-/** The same array when `change` gives the same frame for each. */
-function map(frames, change) {
-  const changed = frames.map(change);
-  return changed.every((frame, i) => frame === frames[i]) ? frames : changed;
+/** The same array when `change` gives the same for each. */
+function map(list, change) {
+  const changed = list.map(change);
+  return changed.every((one, i) => one === list[i]) ? list : changed;
 }
 
-function withoutStepsBack(frames, counts) {
+/** Packets that are not metered have no part in it. */
+function withoutStepsBack(frames, locate) {
   let newest = Number.NEGATIVE_INFINITY;
   return map(frames, (frame) => {
-    if (!counts(frame)) return frame;
+    if (locate(frame) === undefined) return frame;
     newest = Math.max(newest, frame.timeMs);
     return frame.timeMs === newest ? frame : { ...frame, timeMs: newest };
   });

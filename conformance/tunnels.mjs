@@ -1,5 +1,6 @@
-// Tunnels as NFStream treats them: some not at all (kind `tunnel`), those over UDP by port, either way, with little
-// asked of their headers (kind `tunnel_port`).
+// Tunnels as NFStream treats them: some not at all (kind `tunnel`), IP in IP without a number for it (`ip_in_ip`), those
+// over UDP by port, either way, with little asked of their headers (`tunnel_port`).
+import { CAPWAP, GTP_U, inEthernet, inTunnel, TZSP } from './encapsulate.mjs';
 
 /**
  * @typedef {import('./frames.mjs').Frame} Frame
@@ -14,6 +15,7 @@ const PORT_GTP_U = 2152;
 const PORT_CAPWAP = 5247;
 const PORT_TZSP = 37008;
 const LINKTYPE_ETHERNET = 1;
+const PROTOCOLS_IP_IN_IP = [4, 41];
 
 /**
  * Spoils the header of a tunnel that NFStream doesn't know, so that the packet around it is metered.
@@ -32,8 +34,21 @@ export function hideTunnel(frame, outer) {
 }
 
 /**
+ * Takes away IP headers around another, so that the packet inside counts as if nothing were around it.
+ * @param {Frame} frame
+ * @param {(frame: Frame) => Headers | undefined} locateOuter
+ * @returns {Frame}
+ */
+export function takeOutOfIp(frame, locateOuter) {
+  const outer = locateOuter(frame);
+  if (outer === undefined || !PROTOCOLS_IP_IN_IP.includes(outer.protocol)) return frame;
+  const bytes = inEthernet(frame.bytes.subarray(outer.transportAt), outer);
+  return takeOutOfIp({ ...frame, bytes, linkType: LINKTYPE_ETHERNET }, locateOuter);
+}
+
+/**
  * Packets that a header that fits shows to be of the tunnel are left alone: what becomes of them is for our decoder to
- * show.
+ * show. What NFStream reads as a tunnel's packet is put into such a tunnel as we read it.
  * @param {Frame} frame
  * @param {(frame: Frame) => Headers | undefined} locateOuter
  * @param {(frame: Frame) => Headers | undefined} locateInner follows tunnels
@@ -42,59 +57,75 @@ export function hideTunnel(frame, outer) {
 export function readByTunnelPort(frame, locateOuter, locateInner) {
   const outer = locateOuter(frame);
   if (outer?.protocol !== PROTOCOL_UDP) return frame;
-  const { srcPort, dstPort, payloadAt, vlan } = outer;
+  const { srcPort, dstPort, payloadAt } = outer;
   const reader = READERS.find(({ port }) => port === srcPort || port === dstPort);
   if (reader === undefined) return frame;
   const payload = frame.bytes.subarray(payloadAt);
-  const { ipAt, frameAt, isLost = false } = reader.read(payload);
+  const { ipAt, frameAt, macs = outer.macs, isLost = false } = reader.read(payload);
   if (isLost) return { ...frame, bytes: NOTHING, linkType: LINKTYPE_ETHERNET };
   if (ipAt === undefined && frameAt === undefined) {
-    const isOurs = locateInner(frame)?.isTunnelled && reader.isOtherForm(payload);
-    return isOurs ? withByte(frame, payloadAt, 0xff) : frame;
+    const isOurs = (locateInner(frame)?.tunnel ?? 0) !== 0 && reader.isOtherForm(payload);
+    const outside = isOurs ? withByte(frame, payloadAt, 0xff) : frame;
+    return reader.numbersOuter ? inTunnel(reader.tunnel, outside, outside.bytes.subarray(outer.ipAt), outer) : outside;
   }
-  const bytes = ipAt === undefined ? payload.slice(frameAt) : inEthernet(payload.subarray(ipAt), vlan);
-  const inside = { ...frame, bytes, linkType: LINKTYPE_ETHERNET };
+  const inside =
+    ipAt === undefined
+      ? { ...frame, bytes: payload.slice(frameAt), linkType: LINKTYPE_ETHERNET }
+      : inTunnel(reader.tunnel, frame, payload.subarray(ipAt), { ...outer, macs });
   const isGenuine = reader.isPort(srcPort, dstPort) && (ipAt === undefined ? locateInner(inside) : fits(payload, ipAt));
-  return isGenuine ? frame : inside;
+  if (isGenuine || ipAt !== undefined) return isGenuine ? frame : inside;
+  const inner = locateInner(inside);
+  return inner === undefined ? inside : inTunnel(reader.tunnel, frame, inside.bytes.subarray(inner.ipAt), inner);
 }
 
 const NOTHING = new Uint8Array(0);
 
 /**
  * `read` says where the packet (`ipAt`) or the Ethernet frame (`frameAt`) inside is, that the packet is lost, or
- * nothing, and then the outer packet counts. `isOtherForm`: a header of the tunnel that NFStream does not follow.
+ * nothing, and then the outer packet counts, with the tunnel's number all the same where `numbersOuter`. `isOtherForm`:
+ * a header of the tunnel that NFStream does not follow.
  */
 const READERS = [
   {
     port: PORT_GTP_U,
+    tunnel: GTP_U,
     read: readGtpU,
     isPort: (_, dstPort) => dstPort === PORT_GTP_U,
     isOtherForm: () => false,
+    numbersOuter: false,
   },
   {
     port: PORT_TZSP,
+    tunnel: TZSP,
     read: readTzsp,
     isPort: (_, dstPort) => dstPort === PORT_TZSP,
     isOtherForm: ([version, type, high, low]) => version === 1 && type < 2 && high === 0 && (low === 1 || low === 18),
+    numbersOuter: true,
   },
   {
     port: PORT_CAPWAP,
+    tunnel: CAPWAP,
     read: readCapwap,
     isPort: () => true,
     isOtherForm: ([preamble]) => preamble === 0,
+    numbersOuter: false,
   },
 ];
 
 /** @param {Uint8Array} payload */
 function readGtpU(payload) {
   const flags = payload[0];
-  if (flags >> 5 !== 1 || payload[1] !== 0xff) return {};
+  if (payload.length <= 8 || flags >> 5 !== 1 || payload[1] !== 0xff) return {};
   let at = 8;
   if ((flags & 0x07) !== 0) at += 4;
   if ((flags & 0x04) !== 0) {
-    while (at < payload.length && payload[at - 1] !== 0 && payload[at] !== 0) at += payload[at] * 4;
+    do {
+      if (at >= payload.length || payload[at] === 0) return {};
+      at += payload[at] * 4;
+    } while (at < payload.length && payload[at - 1] !== 0);
   }
-  return isIp(payload, at) ? { ipAt: at } : {};
+  if (at >= payload.length) return {};
+  return isIp(payload, at) ? { ipAt: at } : { isLost: true };
 }
 
 /** @param {Uint8Array} payload */
@@ -110,19 +141,17 @@ function readTzsp(payload) {
 function readCapwap(payload) {
   if (payload.length < 2 || (payload[0] & 0x0f) !== 0) return {};
   const frameAt = (payload[1] & 0xf8) >> 1;
-  return isIp(payload, frameAt + 32) ? { ipAt: frameAt + 32 } : {};
+  if (frameAt + 32 >= payload.length) return {};
+  if (!isIp(payload, frameAt + 32)) return { isLost: true };
+  const sender = payload.subarray(frameAt + 10, frameAt + 16);
+  const receiver = payload.subarray(frameAt + 16, frameAt + 22);
+  return { ipAt: frameAt + 32, macs: Uint8Array.from([...receiver, ...sender]) };
 }
 
 /** The length that the IP header states is there. */
 function fits(payload, ipAt) {
   const size = payload[ipAt] >> 4 === 4 ? uint16(payload, ipAt + 2) : 40 + uint16(payload, ipAt + 4);
   return size >= 20 && size <= payload.length - ipAt;
-}
-
-function inEthernet(packet, vlan) {
-  const tag = vlan === 0 ? [] : [0x81, 0x00, vlan >> 8, vlan & 0xff];
-  const type = packet[0] >> 4 === 6 ? [0x86, 0xdd] : [0x08, 0x00];
-  return Uint8Array.from([...new Uint8Array(12), ...tag, ...type, ...packet]);
 }
 
 function isIp(payload, at) {

@@ -55,7 +55,8 @@ export class FlowFeatures {
     const { extra } = this.#store;
     const at = slot * this.#stride;
     extra[at + SEGMENT] += 1;
-    // The MAC addresses are those of the conversation's first packet, as its direction is.
+    // The MAC addresses are those of the conversation's first packet, as its direction is. DIFFERS: NFStream begins anew
+    // with the next packet, whichever way it goes (kind segment_direction).
     for (let i = this.#macs >= 0 ? this.#macs + 2 : SEGMENT + 1; i < this.#stride; i++) extra[at + i] = 0;
   }
 

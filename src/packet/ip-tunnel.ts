@@ -13,6 +13,7 @@
 // CAPWAP controllers answer from their port, the others always send to it. DIFFERS: NFStream goes by either port
 // for each, which takes a DNS query from source port 37008 for TZSP (kind tunnel_port).
 // DIFFERS: NFStream does not look into GRE, VXLAN and Geneve (kind tunnel).
+// DIFFERS: NFStream gives packets in IP in IP no tunnel number (kind ip_in_ip).
 import { decodeCapwap } from './capwap.ts';
 import type { DecodeState } from './decode-state.ts';
 import { MAX_NESTING } from './decode-state.ts';
