@@ -12,6 +12,7 @@
 //
 // With statistics each of the first three lines is one of the cache, and a packet touches two of them.
 // Sums are kept instead of running means: they take no division, and whole milliseconds and sizes are summed exactly.
+// Gaps are summed from the least one up: so sums of squares stay small where gaps are nearly equal, and their deviation exact.
 
 /** What is measured. */
 export interface FeatureOptions {
@@ -38,7 +39,7 @@ export const SEGMENT = 1;
 const IDENTITY_DOUBLES = 2;
 const MAC_DOUBLES = 2;
 
-/** Within the gaps of both directions, and of each: sum, sum of squares, min, max. */
+/** Within the gaps of both directions, and of each: sum and sum of squares of how far they are above min, min, max. */
 export const GAP_SUM = 0;
 export const GAP_SQUARES = 1;
 export const GAP_MIN = 2;

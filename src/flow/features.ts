@@ -13,6 +13,8 @@ const { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } = layouts;
 const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM } = layouts;
 const { WAY_GAPS, WAY_SIZE_MAX_WORD, WAY_SIZE_MIN_WORD, WAY_SIZE_SQUARES } = layouts;
 const { DOUBLE_END, DOUBLE_PACKETS, RECORD_DOUBLES } = record;
+/** One bit of a packet's word is its direction. No link has frames of this size. */
+const MAX_SPLT_SIZE = 0x7fff_ffff;
 
 export class FlowFeatures {
   readonly #store: RecordStore;
@@ -91,19 +93,19 @@ export class FlowFeatures {
         if (time > last) extra[way + LAST_SEEN] = time;
       }
       if (this.#statistics >= 0) {
-        if (total !== 0) addGap(extra, at + this.#statistics, gap, total === 1);
-        if (before !== 0) addGap(extra, way + WAY_GAPS, this.#gap(last, time), before === 1);
+        if (total !== 0) addGap(extra, at + this.#statistics, gap, total - 1);
+        if (before !== 0) addGap(extra, way + WAY_GAPS, this.#gap(last, time), before - 1);
         extra[way + WAY_SIZE_SQUARES] += size * size;
         const least = way * 2 + WAY_SIZE_MIN_WORD;
         const most = way * 2 + WAY_SIZE_MAX_WORD;
-        if (before === 0 || size < extraWords[least]) extraWords[least] = size;
-        if (size > extraWords[most]) extraWords[most] = size;
+        if (before === 0 || size < extraWords[least] >>> 0) extraWords[least] = size;
+        if (size > extraWords[most] >>> 0) extraWords[most] = size;
       }
     }
     if (total < this.#spltPackets) {
       const base = at + this.#splt;
       extra[base + total] = gap;
-      extraWords[(base + this.#spltPackets) * 2 + total] = (size & 0x7fff_ffff) | (direction << 31);
+      extraWords[(base + this.#spltPackets) * 2 + total] = Math.min(size, MAX_SPLT_SIZE) | (direction << 31);
     }
   }
 
@@ -112,10 +114,23 @@ export class FlowFeatures {
   }
 }
 
-/** `at` is where the gaps' sum lies. */
-function addGap(extra: Float64Array, at: number, gap: number, isFirst: boolean): void {
-  extra[at + GAP_SUM] += gap;
-  extra[at + GAP_SQUARES] += gap * gap;
-  if (isFirst || gap < extra[at + GAP_MIN]) extra[at + GAP_MIN] = gap;
+/**
+ * `at` is where the gaps' sum lies, `n` how many were added before. What is summed is how far each gap is above the least:
+ * of gaps that are nearly equal the squares alone would not tell the deviation.
+ */
+function addGap(extra: Float64Array, at: number, gap: number, n: number): void {
+  const least = extra[at + GAP_MIN];
+  if (n === 0) extra[at + GAP_MIN] = gap;
+  else if (gap < least) {
+    const by = least - gap;
+    const sum = extra[at + GAP_SUM];
+    extra[at + GAP_SQUARES] += by * (2 * sum + n * by);
+    extra[at + GAP_SUM] = sum + n * by;
+    extra[at + GAP_MIN] = gap;
+  } else {
+    const above = gap - least;
+    extra[at + GAP_SUM] += above;
+    extra[at + GAP_SQUARES] += above * above;
+  }
   if (gap > extra[at + GAP_MAX]) extra[at + GAP_MAX] = gap;
 }

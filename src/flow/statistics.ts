@@ -35,7 +35,7 @@ export function gapStatistic(store: RecordStore, row: number, way: Way, what: St
   const at = way === BOTH_WAYS ? row * layout.doubles + layout.statistics : wayAt(store, row, way) + WAY_GAPS;
   switch (what) {
     case 'mean':
-      return extra[at + GAP_SUM] / n;
+      return (n * extra[at + GAP_MIN] + extra[at + GAP_SUM]) / n;
     case 'stddev':
       return sampleDeviation(n, extra[at + GAP_SUM], extra[at + GAP_SQUARES]);
     case 'min':

@@ -24,8 +24,9 @@ interface Conversation {
   forward: string;
   flowId: number;
   segment: number;
-  /** Of the current segment; none while the conversation rests. */
+  /** Of the current segment, and the earliest time of theirs. */
   packets: FlowPacket[];
+  start: number;
   /** Time of the last packet on the clock that packets never move back, and its number. */
   clock: number;
   sequence: number;
@@ -56,6 +57,8 @@ class Model {
   readonly #out: ModelFlow[] = [];
   #clock = Number.NEGATIVE_INFINITY;
   #sequence = 0;
+  /** No flow ends by the clock before this: all need not be looked at for each packet. */
+  #nextEnd = Number.NEGATIVE_INFINITY;
 
   constructor(options: MeterOptions) {
     this.#options = options;
@@ -85,7 +88,11 @@ class Model {
       flow = undefined;
     } else if (flow !== undefined && !this.#isClosing(flow) && this.#isTooOld(flow, time)) this.#cut(flow);
     flow ??= this.#start(key, forward, number);
-    if (flow.packets.length === 0) flow.startClock = this.#clock;
+    if (flow.packets.length === 0) {
+      flow.startClock = this.#clock;
+      flow.start = time;
+    }
+    flow.start = Math.min(flow.start, time);
     const direction = flow.forward === forward ? 0 : 1;
     flow.packets.push({ time, size: length, flags, direction });
     flow.clock = this.#clock;
@@ -94,6 +101,7 @@ class Model {
     if ((flags & FIN) !== 0) flow.fins[direction] = true;
     if ((flags & RST) !== 0 || (flow.fins[0] && flow.fins[1])) {
       flow.closesAt = this.#clock + Math.min(LINGER_MS, this.#options.inactiveTimeoutMs);
+      this.#nextEnd = Math.min(this.#nextEnd, flow.closesAt);
     }
   }
 
@@ -106,6 +114,7 @@ class Model {
       flowId,
       segment: 0,
       packets: [],
+      start: 0,
       clock,
       sequence: 0,
       startClock: clock,
@@ -113,6 +122,7 @@ class Model {
       closesAt: Number.POSITIVE_INFINITY,
     };
     this.#live.set(key, flow);
+    this.#nextEnd = Math.min(this.#nextEnd, this.#endOf(flow));
     return flow;
   }
 
@@ -127,18 +137,24 @@ class Model {
     return flow.closesAt !== Number.POSITIVE_INFINITY;
   }
 
-  #isTooOld({ packets, startClock }: Conversation, time: number): boolean {
+  #isTooOld({ start, startClock }: Conversation, time: number): boolean {
     const { activeTimeoutMs, expiresActive } = this.#options;
     if (expiresActive) return this.#clock - startClock >= activeTimeoutMs;
-    return time - Math.min(...packets.map((packet) => packet.time)) >= activeTimeoutMs;
+    return time - start >= activeTimeoutMs;
+  }
+
+  /** When the flow ends unless a packet comes. */
+  #endOf(flow: Conversation): number {
+    return this.#isClosing(flow) ? flow.closesAt : flow.clock + this.#options.inactiveTimeoutMs;
   }
 
   #endOverdue(): void {
-    for (const flow of [...this.#live.values()]) {
-      if (this.#clock >= flow.closesAt) this.#end(flow, -2);
-      else if (!this.#isClosing(flow) && this.#clock - flow.clock >= this.#options.inactiveTimeoutMs) {
-        this.#end(flow, 0);
-      }
+    if (this.#clock < this.#nextEnd) return;
+    this.#nextEnd = Number.POSITIVE_INFINITY;
+    for (const flow of this.#live.values()) {
+      const end = this.#endOf(flow);
+      if (this.#clock >= end) this.#end(flow, this.#isClosing(flow) ? -2 : 0);
+      else this.#nextEnd = Math.min(this.#nextEnd, end);
     }
   }
 
