@@ -113,8 +113,7 @@ function outputsOf(values: ParsedFlags['values'], named: readonly string[]): Out
     );
     return { outputs, sinkOptions };
   } catch (error) {
-    const named = withFlagNames(error);
-    throw named instanceof Error ? usage(named.message) : named;
+    throw usage((withFlagNames(error) as Error).message);
   }
 }
 

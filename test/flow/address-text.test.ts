@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ipv4Text, ipv6Text } from '../../src/flow/address-text.ts';
+import { ipv4Text, ipv6Text, macText } from '../../src/flow/address-text.ts';
 
 const word = fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff });
 
@@ -41,4 +41,17 @@ describe('addresses as text', () => {
       { numRuns: 2000 },
     );
   });
+});
+
+it('MAC addresses are six bytes in hexadecimal digits, however many there are', () => {
+  const bytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
+  fc.assert(
+    fc.property(bytes, (mac) => {
+      const view = new DataView(mac.buffer, mac.byteOffset);
+      const text = [...mac].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+      expect(macText(view.getInt32(0), view.getUint16(4))).toBe(text);
+    }),
+    // More than are kept.
+    { numRuns: 6000 },
+  );
 });

@@ -25,3 +25,17 @@ describe.each([
     );
   });
 });
+
+it.each([
+  ['JSON Lines', (output: MemoryOutput) => new JsonLinesSink(output, classicColumns()), 1],
+  ['CSV', (output: MemoryOutput) => new CsvSink(output, classicColumns(['odd'])), 2],
+] as const)('%s keeps the rows before it, whole', async (_, open, lines) => {
+  const output = new MemoryOutput();
+  const sink = open(output);
+  const batch = batchOf({ metrics: { odd: 1 } }, { metrics: { odd: circle as MetricValue } }, { metrics: { odd: 2 } });
+  expect(() => sink.write(batch)).toThrow(expect.objectContaining({ code: 'USER_METRIC_FAILED' }));
+  await sink.close();
+  expect(sink.rows).toBe(1);
+  expect(output.text.split('\n')).toHaveLength(lines + 1);
+  expect(output.text.endsWith('\n')).toBe(true);
+});
