@@ -20,7 +20,7 @@ export class ArrowTableBuilder {
   readonly #batches: RecordBatch[] = [];
 
   constructor({ table }: SinkColumns) {
-    this.#columns = new FlowColumns(uniquelyNamed(table), { mostRows: BATCH_ROWS, dictionaries: 'run' });
+    this.#columns = new FlowColumns(uniquelyNamed(table), { mostRows: BATCH_ROWS, hasDictionaries: true });
   }
 
   /**

@@ -2,18 +2,18 @@
 // uncompressed, as every reader takes them. A stream is for pipes; a file, also known as Feather 2, has a list of its
 // batches at the end.
 //
-// Texts that repeat are dictionaries. In a stream each record batch brings its own, which replaces the one before. A file
-// may not replace one: there a column has one dictionary, which grows and is written at the end, as the list of batches
-// says where it is. Only a dictionary that grows beyond bounds is written in parts (deltas).
+// Texts are plain, also those that repeat. A stream would have to replace dictionaries or add to them, a file to add or to
+// have them at its end: for each there are readers in use that refuse it (polars 1.44: additions; flechette 2.6: at the
+// end) or read other texts (flechette 2.4: replacements). Parquet is the smaller form; a table in memory has dictionaries.
 import {
   AsyncByteQueue,
   type RecordBatch,
+  RecordBatchFileWriter,
   RecordBatchStreamWriter,
   type RecordBatchWriter,
   type Schema,
 } from 'apache-arrow';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { DictionaryFileWriter } from './columnar/dictionary-file-writer.ts';
 import { FlowColumns, uniquelyNamed } from './columnar/flow-columns.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
@@ -44,11 +44,8 @@ export class ArrowSink implements Sink {
   private constructor(output: Output, { table }: SinkColumns, { format, rowGroupRows = BATCH_ROWS }: ArrowOptions) {
     const isFile = format === 'file';
     this.#output = output;
-    this.#columns = new FlowColumns(uniquelyNamed(table), {
-      mostRows: rowGroupRows,
-      dictionaries: isFile ? 'run' : 'batch',
-    });
-    this.#writer = isFile ? new DictionaryFileWriter(this.#columns) : new RecordBatchStreamWriter();
+    this.#columns = new FlowColumns(uniquelyNamed(table), { mostRows: rowGroupRows, hasDictionaries: false });
+    this.#writer = isFile ? new RecordBatchFileWriter() : new RecordBatchStreamWriter();
     this.#lingers = !isFile && !output.isFile;
   }
 

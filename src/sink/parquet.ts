@@ -40,7 +40,7 @@ export class ParquetSink implements Sink {
     const columns = uniquelyNamed(table);
     return new ParquetSink(
       output,
-      new FlowColumns(columns, { mostRows: Math.min(rowGroupRows, BATCH_ROWS), dictionaries: 'none' }),
+      new FlowColumns(columns, { mostRows: Math.min(rowGroupRows, BATCH_ROWS), hasDictionaries: false }),
       new ParquetEncoder(output, { compression, rowGroupRows, columns }),
     );
   }

@@ -4,22 +4,19 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MessageHeader, MessageReader, RecordBatchReader, tableFromIPC } from 'apache-arrow';
+import { RecordBatchReader, tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { Table as RustTable, writeParquet } from 'parquet-wasm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NfstreamError } from '../../src/errors.ts';
 import type { FlowBatch } from '../../src/flow/flow-batch.ts';
 import { ArrowSink } from '../../src/sink/arrow.ts';
-import { DictionaryFileWriter } from '../../src/sink/columnar/dictionary-file-writer.ts';
-import { FlowColumns } from '../../src/sink/columnar/flow-columns.ts';
 import { openOutput } from '../../src/sink/output.ts';
 import { MemoryOutput } from './flows.ts';
 import {
   arrowCells,
   batchesOf,
   type Cells,
-  cellColumn,
   cells,
   expectedCells,
   readByDuckdb,
@@ -125,7 +122,7 @@ describe('any cells, in record batches of any size', () => {
     const { schema } = tableFromIPC(await write([], format));
     expect(Object.fromEntries(schema.fields.map(({ name, type }) => [name, String(type)]))).toEqual({
       text: 'Utf8',
-      repeated: 'Dictionary<Int32, Utf8>',
+      repeated: 'Utf8',
       uint8: 'Uint8',
       uint16: 'Uint16',
       int32: 'Int32',
@@ -137,7 +134,7 @@ describe('any cells, in record batches of any size', () => {
       integers: 'List<Int64>',
       numbers: 'List<Float64>',
       texts: 'List<Utf8>',
-      nothing: 'Dictionary<Int32, Utf8>',
+      nothing: 'Utf8',
     });
     expect(schema.metadata.get('nfstream.version')).toMatch(/^\d+\.\d+\.\d+/);
   });
@@ -152,53 +149,10 @@ describe('record batches', () => {
 });
 
 describe('a file', () => {
-  /** Its dictionaries, in the order of the file. */
-  function dictionariesOf(file: Buffer) {
-    const found: { id: number; isDelta: boolean; length: number }[] = [];
-    const reader = new MessageReader(file.subarray(8));
-    for (const message of reader) {
-      if (message.headerType === MessageHeader.DictionaryBatch) {
-        const { id, isDelta, data } = message.header() as unknown as {
-          id: number;
-          isDelta: boolean;
-          data: { length: number };
-        };
-        found.push({ id, isDelta, length: Number(data.length) });
-      }
-      reader.readMessageBody(message.bodyLength);
-    }
-    return found;
-  }
-
   it('has the magic word at both ends', async () => {
     const file = await write([{ text: 'a' }], 'file');
     expect(file.subarray(0, 8)).toEqual(Buffer.from('ARROW1\0\0'));
     expect(file.subarray(-6)).toEqual(Buffer.from('ARROW1'));
-  });
-
-  it('has one dictionary for each column of texts that repeat, whole and not replaced', async () => {
-    const rows = Array.from({ length: 500 }, (_, i) => ({ repeated: `app ${i % 30}` }));
-    const dictionaries = dictionariesOf(await write(rows, 'file', 40));
-    expect(dictionaries.map(({ isDelta, length }) => [isDelta, length])).toEqual([
-      [false, 30],
-      [false, 0],
-    ]);
-    expect(new Set(dictionaries.map(({ id }) => id)).size).toBe(2);
-  });
-
-  it('has a dictionary in parts where it grows beyond bounds', async () => {
-    const column = cellColumn('name', 'string', { repeats: true });
-    const rows = Array.from({ length: 1000 }, (_, i) => ({ name: `name ${i % 90}` }));
-    const columns = new FlowColumns([column], { mostRows: 50, dictionaries: 'run' });
-    const writer = new DictionaryFileWriter(columns, { mostTexts: 40 });
-    for (const batch of batchesOf(rows)) columns.add(batch, (recordBatch) => writer.write(recordBatch));
-    writer.close();
-    const file = Buffer.from(await writer.toUint8Array());
-    const parts = dictionariesOf(file).map(({ isDelta }) => isDelta);
-    expect(parts.length).toBeGreaterThan(2);
-    expect(parts).toEqual(parts.map((_, i) => i > 0));
-    expect(readByArrow(file)).toEqual(expectedOf(rows, [column]));
-    if (PYTHON) expect(await readByPython(file, 'file')).toEqual(expectedOf(rows, [column]));
   });
 });
 

@@ -51,7 +51,7 @@ describe('a metric', () => {
   });
 
   it('keeps the type that its first values had', () => {
-    const builder = new FlowColumns([metric], { mostRows: 10, dictionaries: 'none' });
+    const builder = new FlowColumns([metric], { mostRows: 10, hasDictionaries: false });
     const full: unknown[] = [];
     const add = (value: unknown) => {
       for (const batch of batchesOf(metricRows(...Array.from({ length: 10 }, () => value)))) {
@@ -137,6 +137,16 @@ describe('a cell that its column does not hold', () => {
   });
 });
 
+describe('columns of which one refused a cell', () => {
+  it('give no record batch any more', () => {
+    const columns = new FlowColumns(TYPED, { mostRows: 10, hasDictionaries: false });
+    const add = () => columns.add(batchOf({ metrics: { text: 'a', uint8: 300 } }), () => {});
+    const refusal = failure(add);
+    expect(refusal.code).toBe('USER_METRIC_FAILED');
+    expect(failure(() => columns.take())).toBe(refusal);
+  });
+});
+
 describe('a time', () => {
   it.each([
     [1472393122365.661, 1472393122365661n],
@@ -178,7 +188,7 @@ describe('record batches', () => {
   it('end at their rows, or where their texts are too much', () => {
     const long = 'x'.repeat(1 << 20);
     const sizes: number[] = [];
-    const columns = new FlowColumns([cellColumn('text', 'string')], { mostRows: 1000, dictionaries: 'none' });
+    const columns = new FlowColumns([cellColumn('text', 'string')], { mostRows: 1000, hasDictionaries: false });
     for (const batch of batchesOf(Array.from({ length: 200 }, () => ({ text: long })))) {
       columns.add(batch, ({ numRows }) => sizes.push(numRows));
     }

@@ -9,7 +9,7 @@ import type { FlowBatch } from '../../flow/flow-batch.ts';
 import type { Column, FlowMetrics } from '../../flow/schema.ts';
 import { jsonText } from '../json-text.ts';
 import { Lists, Pairs } from './lists.ts';
-import { type DictionaryScope, DictionaryTexts, Texts } from './texts.ts';
+import { DictionaryTexts, Texts } from './texts.ts';
 import { Bits, Doubles, Integers, NO_NULLS, SmallIntegers, Timestamps, type Values } from './values.ts';
 
 /** Rows of a batch of flows. */
@@ -31,19 +31,16 @@ export interface ColumnBuffer {
   take(): Data;
   /** What the column is called and holds; to be read after `take`. */
   readonly field: Field;
-  /** The dictionary that it shares with the run's other batches, where it does. */
+  /** Where its cells are indexes into one. */
   readonly dictionary: DictionaryTexts | undefined;
 }
 
-/** What columns of texts that repeat become; 'none' for plain texts. */
-export type DictionaryUse = DictionaryScope | 'none';
-
 /** The buffer of a column of any type but `any`. */
-export function columnBuffer(column: Column, dictionaries: DictionaryUse): ColumnBuffer {
+export function columnBuffer(column: Column, hasDictionaries: boolean): ColumnBuffer {
   switch (column.type) {
     case 'string': {
-      const isRepeating = column.repeats === true && dictionaries !== 'none';
-      return new TypedColumn(column, isRepeating ? new DictionaryTexts(dictionaries) : new Texts(), 'a text');
+      const isRepeating = column.repeats === true && hasDictionaries;
+      return new TypedColumn(column, isRepeating ? new DictionaryTexts() : new Texts(), 'a text');
     }
     case 'integer':
       return new TypedColumn(column, integers(column), `an integer (${column.size ?? 'int64'})`);
@@ -60,7 +57,7 @@ export function columnBuffer(column: Column, dictionaries: DictionaryUse): Colum
     case 'string-list':
       return new TypedColumn(column, new Lists(new Texts()), 'a list of texts');
     case 'object':
-      return new TypedColumn(column, new Texts(), JSON_CELLS);
+      return new TypedColumn(column, new Texts(), 'JSON', true);
     case 'any':
       throw new TypeError('The type of a metric shows in its values');
   }
@@ -69,8 +66,6 @@ export function columnBuffer(column: Column, dictionaries: DictionaryUse): Colum
 function integers({ size = 'int64' }: Column): Values {
   return size === 'int64' ? new Integers() : new SmallIntegers(size);
 }
-
-export const JSON_CELLS = 'JSON';
 
 export class TypedColumn implements ColumnBuffer {
   readonly #column: Column;
@@ -84,12 +79,15 @@ export class TypedColumn implements ColumnBuffer {
   #valid: Bits | undefined;
   #nullCount = 0;
 
-  /** @param expected What it takes, for messages; JSON_CELLS for whatever has a JSON text. */
-  constructor(column: Column, values: Values, expected: string) {
+  /**
+   * @param expected What it takes, for messages.
+   * @param isJson Whether its cells are the JSON texts of the values.
+   */
+  constructor(column: Column, values: Values, expected: string, isJson = false) {
     this.#column = column;
     this.#values = values;
     this.#expected = expected;
-    this.isJson = expected === JSON_CELLS;
+    this.isJson = isJson;
     this.field = new Field(column.name, values.type, true);
   }
 

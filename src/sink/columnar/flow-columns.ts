@@ -7,7 +7,7 @@ import { type Data, makeData, RecordBatch, Schema, Struct } from 'apache-arrow';
 import type { FlowBatch } from '../../flow/flow-batch.ts';
 import type { Column, FlowMetrics } from '../../flow/schema.ts';
 import { version } from '../../version.ts';
-import { type ColumnBuffer, columnBuffer, type DictionaryUse } from './column-buffer.ts';
+import { type ColumnBuffer, columnBuffer, type Rows } from './column-buffer.ts';
 import { MetricColumn } from './metric-column.ts';
 import type { DictionaryTexts } from './texts.ts';
 
@@ -17,7 +17,8 @@ const MOST_BYTES = 1 << 26;
 export interface BatchOptions {
   /** Of a record batch. */
   readonly mostRows: number;
-  readonly dictionaries: DictionaryUse;
+  /** Whether texts that repeat are indexes into dictionaries, which all record batches share. */
+  readonly hasDictionaries: boolean;
 }
 
 export class FlowColumns {
@@ -25,10 +26,12 @@ export class FlowColumns {
   readonly #mostRows: number;
   #rows = 0;
   #schema: Schema | undefined;
+  /** What a row met that only some columns have. */
+  #failure: { readonly error: unknown } | undefined;
 
-  constructor(columns: readonly Column[], { mostRows, dictionaries }: BatchOptions) {
+  constructor(columns: readonly Column[], { mostRows, hasDictionaries }: BatchOptions) {
     this.#columns = columns.map((column) =>
-      column.type === 'any' ? new MetricColumn(column) : columnBuffer(column, dictionaries),
+      column.type === 'any' ? new MetricColumn(column) : columnBuffer(column, hasDictionaries),
     );
     this.#mostRows = mostRows;
   }
@@ -47,10 +50,19 @@ export class FlowColumns {
     for (let row = 0; row < batch.count; row++) metrics.push(batch.metrics(row));
     for (let begin = 0, end = 0; begin < batch.count; begin = end) {
       end = Math.min(batch.count, begin + this.#mostRows - this.#rows);
-      for (const column of this.#columns) column.add({ batch, metrics, begin, end });
-      this.#rows += end - begin;
+      this.#addRows({ batch, metrics, begin, end });
       if (this.#rows === this.#mostRows || this.#bytes() >= MOST_BYTES) full(this.take());
     }
+  }
+
+  #addRows(rows: Rows): void {
+    try {
+      for (const column of this.#columns) column.add(rows);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+    this.#rows += rows.end - rows.begin;
   }
 
   #bytes(): number {
@@ -59,8 +71,9 @@ export class FlowColumns {
     return bytes;
   }
 
-  /** The rows since the last record batch, or none. */
+  /** The rows since the last record batch, or none. Throws again what `add` threw. */
   take(): RecordBatch {
+    if (this.#failure !== undefined) throw this.#failure.error;
     const children = this.#columns.map((column) => column.take());
     const length = this.#rows;
     this.#rows = 0;
@@ -76,7 +89,7 @@ export class FlowColumns {
     return this.#schema;
   }
 
-  /** The dictionaries that the run's batches share, by the place of their column. */
+  /** The dictionaries, by the place of their column; whole when all record batches are taken. */
   dictionaries(): Map<number, DictionaryTexts> {
     const found = new Map<number, DictionaryTexts>();
     for (const [i, { dictionary }] of this.#columns.entries()) if (dictionary !== undefined) found.set(i, dictionary);

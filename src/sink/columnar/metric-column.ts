@@ -6,7 +6,7 @@
 import type { Data, Field } from 'apache-arrow';
 import type { FlowBatch } from '../../flow/flow-batch.ts';
 import type { Column } from '../../flow/schema.ts';
-import { type ColumnBuffer, JSON_CELLS, type Rows, TypedColumn } from './column-buffer.ts';
+import { type ColumnBuffer, type Rows, TypedColumn } from './column-buffer.ts';
 import { Lists } from './lists.ts';
 import { Texts } from './texts.ts';
 import { Booleans, Doubles, type Values } from './values.ts';
@@ -35,8 +35,6 @@ const KINDS: readonly Kind[] = [
     values: () => new Lists(new Texts()),
   },
 ];
-
-const JSON_KIND = { what: JSON_CELLS, values: () => new Texts() };
 
 /** What a list of no items, which fits two kinds, doesn't tell. */
 const saysNothing = (value: unknown) => value === null || (Array.isArray(value) && value.length === 0);
@@ -96,16 +94,19 @@ export class MetricColumn implements ColumnBuffer {
   #narrow(value: unknown): void {
     this.#kinds = this.#kinds.filter(({ isOne }) => isOne(value));
     if (!saysNothing(value)) this.#isTold = true;
-    if (this.#kinds.length === 0) this.#become(JSON_KIND);
+    if (this.#kinds.length === 0) this.#become(undefined);
   }
 
   #decided(): TypedColumn {
-    return this.#typed ?? this.#become(this.#isTold ? this.#kinds[0] : JSON_KIND);
+    return this.#typed ?? this.#become(this.#isTold ? this.#kinds[0] : undefined);
   }
 
-  #become({ what, values }: Pick<Kind, 'what' | 'values'>): TypedColumn {
-    const expected = what === JSON_CELLS ? what : `${what}, as the first flows have it,`;
-    const typed = new TypedColumn(this.#column, values(), expected);
+  /** JSON text, where it is of no kind. */
+  #become(kind: Kind | undefined): TypedColumn {
+    const typed =
+      kind === undefined
+        ? new TypedColumn(this.#column, new Texts(), 'JSON', true)
+        : new TypedColumn(this.#column, kind.values(), `${kind.what}, as the first flows have it,`);
     for (const value of this.#waiting) typed.push(typed.isJson && value !== null ? JSON.stringify(value) : value);
     this.#waiting = [];
     this.#typed = typed;

@@ -1,7 +1,7 @@
 // Texts in Arrow's buffers: as they are, or as indexes into a dictionary of the different ones.
 //
 // Whatever JavaScript holds becomes UTF-8: a lone surrogate is written as U+FFFD, NUL and line ends stay.
-import { type Data, type DataType, Dictionary, Int32, makeData, Utf8, Vector } from 'apache-arrow';
+import { type Data, type DataType, Dictionary, Int32, makeData, Utf8 } from 'apache-arrow';
 import { NfstreamError } from '../../errors.ts';
 import { doubled, NO_NULLS, type Nulls, type Values } from './values.ts';
 
@@ -79,43 +79,23 @@ export class Texts implements Values {
   }
 }
 
-/**
- * Whether each batch has a dictionary of its own, or all batches of the run share one, which grows: it is taken with
- * `takeDictionary` when the batches are done.
- */
-export type DictionaryScope = 'batch' | 'run';
-
+/** Indexes into a dictionary that all record batches of a run share: it is taken when they are. */
 export class DictionaryTexts implements Values {
   readonly type: Dictionary<Utf8, Int32> = new Dictionary(new Utf8(), new Int32());
-  readonly #scope: DictionaryScope;
   readonly #indexes = new Map<string, number>();
   readonly #texts = new Texts();
-  /** Texts of the dictionary that were taken already. */
-  #taken = 0;
   #array = new Int32Array(FIRST_ROWS);
   length = 0;
 
-  constructor(scope: DictionaryScope) {
-    this.#scope = scope;
-  }
-
+  /** Without the dictionary. */
   get bytes(): number {
-    return this.length * 4 + (this.#scope === 'batch' ? this.#texts.bytes : 0);
-  }
-
-  /** What the dictionary takes. */
-  get dictionaryBytes(): number {
-    return this.#texts.bytes;
-  }
-
-  get dictionaryLength(): number {
-    return this.#texts.length;
+    return this.length * 4;
   }
 
   push(value: unknown): boolean {
     let index = this.#indexes.get(value as string);
     if (index === undefined) {
-      index = this.#taken + this.#texts.length;
+      index = this.#texts.length;
       if (!this.#texts.push(value)) return false;
       this.#indexes.set(value as string, index);
     }
@@ -132,22 +112,17 @@ export class DictionaryTexts implements Values {
     this.#array[this.length++] = index;
   }
 
+  /** The indexes alone: what they mean is known at the end. */
   take(nulls: Nulls): Data {
     const data = this.#array.subarray(0, this.length);
-    const dictionary = new Vector<Utf8>([this.#scope === 'batch' ? this.takeDictionary() : NO_TEXTS]);
-    const taken = makeData({ type: this.type, length: this.length, ...nulls, data, dictionary });
-    if (this.#scope === 'batch') this.#taken = 0;
+    const taken = makeData({ type: this.type, length: this.length, ...nulls, data });
     this.#array = new Int32Array(FIRST_ROWS);
     this.length = 0;
     return taken;
   }
 
-  /** The texts that the dictionary got since the last call. It forgets them: they are added again when they come again. */
+  /** The texts that the indexes of all record batches stand for. */
   takeDictionary(): Data<Utf8> {
-    this.#taken += this.#texts.length;
-    this.#indexes.clear();
     return this.#texts.take(NO_NULLS) as Data<Utf8>;
   }
 }
-
-const NO_TEXTS = new Texts().take(NO_NULLS) as Data<Utf8>;
