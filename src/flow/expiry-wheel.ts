@@ -70,15 +70,15 @@ export class ExpiryWheel {
 
   /** Queues a flow under its deadline. */
   add(slot: number): void {
-    if (!this.#isUsed) return;
     const { words } = this.#store;
+    const base = slot * RECORD_WORDS;
+    words[base + WORD_NEXT] = -1;
+    if (!this.#isUsed) return;
     const tick = Math.floor(this.#deadlineOf(slot) / this.#tickMs);
     const bucket = this.#bucketOf(Math.min(tick, this.#tick + this.#reach - 1));
-    const base = slot * RECORD_WORDS;
     const tail = this.#tails[bucket];
     words[base + WORD_BUCKET] = bucket;
     words[base + WORD_PREVIOUS] = tail;
-    words[base + WORD_NEXT] = -1;
     if (tail >= 0) words[tail * RECORD_WORDS + WORD_NEXT] = slot;
     else this.#heads[bucket] = slot;
     this.#tails[bucket] = slot;
