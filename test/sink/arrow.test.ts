@@ -1,9 +1,10 @@
-// Arrow files and streams as others read them: Arrow's Rust implementation (in parquet-wasm) and DuckDB behind it, pyarrow
-// where it is there, and apache-arrow's own reader.
+// Arrow files and streams as others read them: flechette, Arrow's Rust implementation (in parquet-wasm) and DuckDB behind
+// it, pyarrow where it is there, and the reader of the library that writes.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tableFromIPC as readFlechette } from '@uwdata/flechette';
 import { RecordBatchReader, tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { Table as RustTable, writeParquet } from 'parquet-wasm';
@@ -76,6 +77,23 @@ function readByArrow(bytes: Buffer): Map<string, unknown[]> {
   return new Map(table.schema.fields.map(({ name }, i) => [name, arrowCells(table.getChildAt(i)!)]));
 }
 
+/** By flechette: JavaScript, too, but nothing of the library that writes. */
+function readByFlechette(bytes: Buffer): Map<string, unknown[]> {
+  const table = readFlechette(new Uint8Array(bytes), { useBigInt: true });
+  return new Map(
+    table.names.map((name, i) => {
+      const cells = Array.from({ length: table.numRows }, (_, row): unknown => table.getChildAt(i).at(row));
+      return [String(name), cells.map((cell) => (name === 'time' ? microseconds(cell) : plainCell(cell)))];
+    }),
+  );
+}
+
+/** Of a time, which is a number of milliseconds. */
+const microseconds = (ms: unknown) => (ms === null ? null : BigInt(Math.round((ms as number) * 1000)));
+
+const plainCell = (cell: unknown) =>
+  ArrayBuffer.isView(cell) ? Array.from(cell as unknown as ArrayLike<unknown>) : cell;
+
 const expectedOf = (rows: readonly Cells[], columns = TYPED) =>
   new Map(columns.map((column) => [column.name, expectedCells(column, rows)]));
 
@@ -98,6 +116,19 @@ describe('any cells, in record batches of any size', () => {
       await fc.assert(
         fc.asyncProperty(someRows(), sizes(), async (rows, size) => {
           expect(readByArrow(await write(rows, format, size))).toEqual(expectedOf(rows));
+        }),
+        { numRuns: 20 },
+      );
+    },
+    120_000,
+  );
+
+  it.each(FORMATS)(
+    'of a %s are read by flechette as they were',
+    async (format) => {
+      await fc.assert(
+        fc.asyncProperty(someRows(), sizes(), async (rows, size) => {
+          expect(readByFlechette(await write(rows, format, size))).toEqual(expectedOf(rows));
         }),
         { numRuns: 20 },
       );
