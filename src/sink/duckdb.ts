@@ -4,7 +4,7 @@
 // Rows are gathered by column and appended in chunks of DuckDB's own size, through the appender of its Node API; DuckDB
 // compresses and writes them in row groups as they come, which memory stays bounded by. All is one transaction, which is
 // committed when the sink is closed: a run that fails leaves a database as it was.
-import type { DuckDBAppender, DuckDBType } from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBDataChunk, DuckDBType } from '@duckdb/node-api';
 import { NfstreamError } from '../errors.ts';
 import { FLOW_BATCH_ROWS, type FlowBatch } from '../flow/flow-batch.ts';
 import type { FlowMetrics } from '../flow/schema.ts';
@@ -33,6 +33,7 @@ export class DuckdbSink implements Sink {
   readonly #preparation: readonly string[];
   #appender: DuckDBAppender | undefined;
   #types: readonly DuckDBType[] = [];
+  #chunk: DuckDBDataChunk | undefined;
   #waiting = 0;
   rows = 0;
   /** Of the database's file: row groups come into it as they are full. */
@@ -110,7 +111,10 @@ export class DuckdbSink implements Sink {
   #append(): void {
     const appender = this.#appender as DuckDBAppender;
     try {
-      const chunk = this.#duckdb.DuckDBDataChunk.create(this.#types);
+      // One chunk for all: DuckDB's own memory of each would wait for Node.js to collect it.
+      this.#chunk ??= this.#duckdb.DuckDBDataChunk.create(this.#types);
+      const chunk = this.#chunk;
+      chunk.reset();
       chunk.setColumns(this.#columns.map((column) => column.take()));
       appender.appendDataChunk(chunk);
       // Into the transaction at once: what waited in the appender would be committed when it is closed.

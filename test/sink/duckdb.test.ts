@@ -298,7 +298,7 @@ describe('what user code measured', () => {
   it('is stored as it is, whatever it holds and is called', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.uniqueArray(fc.oneof(hostileText(), fc.constantFrom('ip_src', 'IP_SRC', 'a', 'A', 'a_1', 'rowid')), {
+        fc.uniqueArray(fc.oneof(hostileText(), fc.constantFrom('IP_SRC', 'a', 'A', 'a_1', 'rowid')), {
           minLength: 1,
           maxLength: 4,
         }),
