@@ -265,9 +265,9 @@ export const NFSTREAM6_NDPI_FIELDS = [
     name: 'client_fingerprint',
     type: 'string',
     repeats: true,
-    meaning: 'JA3 of a TLS or QUIC client, HASSH of an SSH client',
+    meaning: 'JA3 of a TLS or QUIC client, HASSH of an SSH client, parameters that a DHCP client requests',
     feature: 'ndpi',
-    read: (_store, _row, metrics) => text(metrics, 'ja3_client', 'hassh_client'),
+    read: (_store, _row, metrics) => text(metrics, 'ja3_client', 'hassh_client', 'dhcp_fingerprint'),
   },
   {
     name: 'server_fingerprint',
