@@ -3,8 +3,6 @@ import { NfstreamError } from './errors.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { TargetSink } from './sink/sink.ts';
 
-export { openSinks } from './sink/open-sink.ts';
-
 /** What became of a run's flows. */
 export interface WrittenFlows {
   /** Flows written, to each target. */

@@ -11,7 +11,7 @@ import { refuseSameTargets } from './same-target.ts';
 import type { Sink, SinkColumns, TargetSink } from './sink.ts';
 import { type Format, isBinary, notRotated, type SinkOptions, sinkTargets, type TargetFormat } from './sink-options.ts';
 
-export type { Compression, Format, RotateOptions, SinkOptions } from './sink-options.ts';
+export type { SinkOptions } from './sink-options.ts';
 
 /**
  * Opens a sink for each target: a path, or `-` for standard output. Where one can't be had none is left open.

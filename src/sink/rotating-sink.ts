@@ -140,7 +140,7 @@ export class RotatingSink implements TargetSink {
 }
 
 /** `flows-00000.csv` */
-export function partName(target: string, number: number): string {
+function partName(target: string, number: number): string {
   const ending = extname(target);
   const digits = String(number).padStart(DIGITS, '0');
   return join(dirname(target), `${basename(target, ending)}-${digits}${ending}`);

@@ -273,7 +273,7 @@ describe('a target that cannot be written', () => {
   it.skipIf(!existsSync('/dev/full'))('says so at once where it is asked to', async () => {
     let output: Output | undefined;
     await new Promise<void>((resolve) => {
-      void openOutput('/dev/full', { onFailure: resolve }).then((opened) => {
+      void openOutput('/dev/full', { onFailure: () => resolve() }).then((opened) => {
         output = opened;
         void opened.append('x');
       });
