@@ -18,6 +18,7 @@ const QOS_CONTROL_BYTES = 2;
 const HT_CONTROL_BYTES = 4;
 /** DA, SA, length. */
 const AMSDU_SUBFRAME_BYTES = 14;
+const AMSDU_SRC = 6;
 
 const VERSION_AND_TYPE = 0x0f;
 const TYPE_DATA_VERSION_0 = 0x08;
@@ -80,6 +81,9 @@ function decodeDataFrame(state: DecodeState, at: number, end: number, alignment:
     return decodeLlc(state, end - payloadAt, payloadAt, end);
   }
   if (end - payloadAt < AMSDU_SUBFRAME_BYTES) return SKIP_SHORT_HEADER;
+  // An A-MSDU says there who sent to whom; the addresses of its header are those of the stations on the way.
+  state.dstMacAt = payloadAt;
+  state.srcMacAt = payloadAt + AMSDU_SRC;
   const length = view.getUint16(payloadAt + 12);
   return decodeLlc(state, length, payloadAt + AMSDU_SUBFRAME_BYTES, end);
 }
