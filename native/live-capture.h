@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <climits>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -296,11 +297,18 @@ class LiveCapture {
     return row_ < target_.rowCount && target_.byteCount - at_ >= static_cast<size_t>(snaplen_);
   }
 
+  // As src/source/stamp-time.ts: ms, of which a stamp has `perMs` parts, never rounded up to the next whole one.
+  static double StampTime(const timeval& stamp, double perMs) {
+    const double seconds = static_cast<double>(stamp.tv_sec) * 1e3;
+    const double ms = static_cast<double>(stamp.tv_usec) / perMs;
+    const double next = seconds + std::floor(ms) + 1;
+    return std::min(seconds + ms, std::nextafter(next, 0.0));
+  }
+
   // HOT PATH: once a packet, out of the ring into the batch: one memcpy, five stores.
   static void OnPacket(u_char* user, const pcap_pkthdr* header, const u_char* frame) {
     auto& self = *reinterpret_cast<LiveCapture*>(user);
-    const double timeMs = static_cast<double>(header->ts.tv_sec) * 1e3 +
-                          static_cast<double>(header->ts.tv_usec) / (self.isNanosecond_ ? 1e6 : 1e3);
+    const double timeMs = StampTime(header->ts, self.isNanosecond_ ? 1e6 : 1e3);
     if (self.foreign_ > 0 && self.IsForeign(timeMs)) return;
     const Target& target = self.target_;
     const size_t length = std::min(static_cast<size_t>(header->caplen), static_cast<size_t>(self.snaplen_));

@@ -40,7 +40,8 @@ namespace nfstream {
   FIELD(http_url)                     \
   FIELD(http_status)                  \
   FIELD(dhcp_fingerprint)             \
-  FIELD(dns_query_type)
+  FIELD(dns_query_type)               \
+  FIELD(host_server_name)
 
 enum class Field : uint32_t {
 #define NFSTREAM_FIELD_ENUM(name) name,
@@ -133,6 +134,8 @@ inline napi_value WriteResult(napi_env env, const Detector::Slot& slot) {
     if (dns || flow.http.url != nullptr ||
         HasAny(slot, {NDPI_PROTOCOL_HTTP, NDPI_PROTOCOL_HTTP_CONNECT, NDPI_PROTOCOL_HTTP_PROXY})) {
       out.Set(Field::http_dns_server_name, flow.host_server_name, sizeof flow.host_server_name);
+    } else {
+      out.Set(Field::host_server_name, flow.host_server_name, sizeof flow.host_server_name);
     }
     if (HasAny(slot, {NDPI_PROTOCOL_SSH})) {
       out.Set(Field::hassh_client, flow.protos.ssh.hassh_client, sizeof flow.protos.ssh.hassh_client);

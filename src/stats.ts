@@ -13,7 +13,14 @@ export interface StreamerStats {
   /** Flows that the table takes at most: `capacity`. */
   flows_capacity: number;
   /** Flows that ended, settled and were not dropped, by what ended them; after a `break` those that nobody took, too. */
-  flows_exported: { inactive: number; active: number; termination: number; user: number; capacity: number; tcp_end: number };
+  flows_exported: {
+    inactive: number;
+    active: number;
+    termination: number;
+    user: number;
+    capacity: number;
+    tcp_end: number;
+  };
   /** Flows dropped because the table was full. */
   flows_evicted: number;
   /** Bytes of the capture, after decompression. */

@@ -55,7 +55,7 @@ export class NdpiNames {
     const [masterId, applicationId, categoryId, confidence, guessed, riskLow, riskHigh, riskScore, ...texts] = result;
     const [httpDnsName, tlsClientName, tlsServerNames, tlsVersion, tlsNotBefore, tlsNotAfter, ...more] = texts;
     const [tlsIssuer, tlsSubject, tlsCipher, tlsAlpn, ja3Client, ja3Server, hasshClient, hasshServer, ...rest] = more;
-    const [httpUserAgent, httpContentType, httpUrl, httpStatus, dhcpFingerprint, dnsQueryType] = rest;
+    const [httpUserAgent, httpContentType, httpUrl, httpStatus, dhcpFingerprint, dnsQueryType, hostName] = rest;
     metrics.application_name = this.#application(masterId, applicationId);
     metrics.category_name = this.#category(categoryId);
     metrics.http_dns_server_name = httpDnsName ?? '';
@@ -86,6 +86,7 @@ export class NdpiNames {
     metrics.tls_cipher = this.#cipher(tlsCipher);
     metrics.dhcp_fingerprint = dhcpFingerprint ?? '';
     metrics.dns_query_type = dnsQueryType ?? null;
+    metrics.host_server_name = hostName ?? '';
   }
 
   #application(masterId: number, applicationId: number): string {

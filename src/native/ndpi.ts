@@ -42,6 +42,7 @@ export const NDPI_RESULT_FIELDS = [
   'http_status',
   'dhcp_fingerprint',
   'dns_query_type',
+  'host_server_name',
 ] as const;
 
 /** What `result` gives: one place for each of NDPI_RESULT_FIELDS; undefined where nDPI does not know. */
@@ -83,6 +84,8 @@ export type NdpiResult = readonly [
   httpStatus: number | undefined,
   dhcpFingerprint: string | undefined,
   dnsQueryType: number | undefined,
+  /** Where it is neither of the first two names. */
+  hostServerName: string | undefined,
 ];
 
 /**

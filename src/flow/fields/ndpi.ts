@@ -130,6 +130,11 @@ export const NDPI_FIELDS = [
     nullable: true,
     meaning: 'type of the DNS query (1 A, 28 AAAA, ...)',
   },
+  {
+    name: 'host_server_name',
+    type: 'string',
+    meaning: 'name that another protocol tells of the host it is about (NetBIOS, SSDP, DHCP, ...)',
+  },
 ] as const satisfies readonly NdpiField[];
 
 type CellOf<F> = F extends { type: 'string' }

@@ -257,9 +257,10 @@ export const NFSTREAM6_NDPI_FIELDS = [
   {
     name: 'requested_server_name',
     type: 'string',
-    meaning: 'name that a TLS or QUIC client, an HTTP request or a DNS query asks for',
+    meaning: 'name that a TLS or QUIC client, an HTTP request or a DNS query asks for, or that another protocol tells',
     feature: 'ndpi',
-    read: (_store, _row, metrics) => text(metrics, 'tls_client_server_name', 'http_dns_server_name'),
+    read: (_store, _row, metrics) =>
+      text(metrics, 'tls_client_server_name', 'http_dns_server_name', 'host_server_name'),
   },
   {
     name: 'client_fingerprint',
