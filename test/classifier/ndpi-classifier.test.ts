@@ -110,6 +110,7 @@ describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${load
       tls_cipher: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
       dhcp_fingerprint: '',
       dns_query_type: null,
+      host_server_name: '',
     });
     expect(flows[1]?.metrics).toMatchObject({ application_name: 'TLS.Facebook', tls_server_server_name: '' });
   });

@@ -88,6 +88,7 @@ describe('NdpiNames', () => {
       tls_issuer: '<tls_issuer>',
       dhcp_fingerprint: '<dhcp_fingerprint>',
       dns_query_type: 28,
+      host_server_name: '<host_server_name>',
     });
   });
 

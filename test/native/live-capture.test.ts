@@ -1,5 +1,6 @@
 // What live capture hands over: the packets that tcpdump sees on the same interface, batch by batch, and counters.
 import { describe, expect, it } from 'vitest';
+import { stampTime } from '../../src/source/stamp-time.ts';
 import { hasNamespaces, hasTcpdump, inNamespace, type Packet } from './in-namespace.ts';
 
 /** A capture file's link type and packets. Nanosecond pcap in this machine's byte order, as tcpdump writes it. */
@@ -10,7 +11,7 @@ function parsePcap(base64: string): { linkType: number; packets: Packet[] } {
   for (let at = 24; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at + 8);
     packets.push({
-      timeMs: bytes.readUInt32LE(at) * 1000 + bytes.readUInt32LE(at + 4) / 1e6,
+      timeMs: stampTime(bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4), 1e9),
       wireLength: bytes.readUInt32LE(at + 12),
       hex: bytes.toString('hex', at + 16, at + 16 + length),
     });
