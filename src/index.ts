@@ -8,11 +8,11 @@ export type { OnnxRuntimeName } from './classifier/onnx-runtime.ts';
 export type { Packet } from './classifier/packet.ts';
 export { ERROR_CODES, NfstreamError, type NfstreamErrorCode } from './errors.ts';
 export type { AccountingMode } from './flow/accounting.ts';
-export type { JsonSchema } from './flow/json-schema.ts';
 export type { NdpiMetrics } from './flow/fields/ndpi.ts';
 export type { ProcessMetrics } from './flow/fields/process.ts';
 export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';
+export type { JsonSchema } from './flow/json-schema.ts';
 export {
   type Column,
   type ColumnType,

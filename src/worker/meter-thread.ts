@@ -42,12 +42,7 @@ export class MeterThread {
   #setOpened: () => void = () => {};
 
   /** `changed` is called when there are flows to take, and when the meter is done; `warned` when it warns. */
-  constructor(
-    setup: ThreadSetup,
-    shape: RecordShape,
-    changed: () => void,
-    warned: (warning: WarningText) => void,
-  ) {
+  constructor(setup: ThreadSetup, shape: RecordShape, changed: () => void, warned: (warning: WarningText) => void) {
     this.#setup = setup;
     this.#shape = shape;
     this.#changed = changed;

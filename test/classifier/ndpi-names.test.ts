@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { NDPI_FIELDS, type NdpiMetrics } from '../../src/flow/fields/ndpi.ts';
 import { NdpiNames } from '../../src/classifier/ndpi-names.ts';
+import { NDPI_FIELDS, type NdpiMetrics } from '../../src/flow/fields/ndpi.ts';
 import { NDPI_RESULT_FIELDS, type NdpiAddon, type NdpiDetector, type NdpiResult } from '../../src/native/ndpi.ts';
 
 /** nDPI's names of confidence levels in later versions; 4.2 has five of them. */
