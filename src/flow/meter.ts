@@ -154,9 +154,7 @@ export class FlowMeter {
       const slot = this.#recency.next();
       if (slot < 0) return false;
       this.#wheel.remove(slot);
-      if (this.#isResting(slot)) this.#forget(slot);
-      else if (this.#isClosing(slot)) this.#finish(slot, EXPORT_TCP_END);
-      else this.#finish(slot, this.#isInactive(slot) ? EXPORT_INACTIVE : EXPORT_TERMINATION);
+      this.#finish(slot, this.#reasonOf(slot, EXPORT_TERMINATION));
     }
     return this.#table.live > 0;
   }
@@ -205,12 +203,14 @@ export class FlowMeter {
               this.#finish(slot, EXPORT_TCP_END);
               slot = -1;
             }
-          } else if (clock - doubles[double + DOUBLE_CLOCK] >= inactiveTimeoutMs) {
+          } else if (clock >= doubles[double + DOUBLE_CLOCK] + inactiveTimeoutMs) {
             wheel.remove(slot);
-            this.#finish(slot, EXPORT_INACTIVE);
+            this.#finish(slot, this.#reasonOf(slot, EXPORT_INACTIVE));
             slot = -1;
           } else if (
-            (starts === null ? time - doubles[double + DOUBLE_START] : clock - starts.get(slot)) >= activeTimeoutMs
+            starts === null
+              ? time - doubles[double + DOUBLE_START] >= activeTimeoutMs
+              : clock >= starts.get(slot) + activeTimeoutMs
           ) {
             this.#cut(slot);
             this.#goOn(slot, time);
@@ -308,29 +308,38 @@ export class FlowMeter {
     this.#observer?.started(slot, this.#table.store);
   }
 
-  /** The wheel has taken the flow out. */
+  /** The wheel has taken the flow out: one of its deadlines has passed. */
   #onDeadline(slot: number): void {
-    if (this.#ends?.isClosing(slot)) this.#finish(slot, EXPORT_TCP_END);
-    else if (this.#isInactive(slot)) this.#finish(slot, EXPORT_INACTIVE);
-    else {
+    if (this.#isClosing(slot) || this.#isInactive(slot)) {
+      this.#finish(slot, this.#reasonOf(slot, EXPORT_INACTIVE));
+    } else {
       this.#cut(slot);
       this.#wheel.add(slot);
     }
   }
 
-  /** Makes room: the least recently used flow goes. If it has been inactive long enough, it just ends as such. */
+  /** Makes room: the least recently used flow goes. If it has ended, unseen so far, it just does so. */
   #evict(): void {
     const slot = this.#recency.next();
     this.#wheel.remove(slot);
-    if (this.#isResting(slot)) this.#forget(slot);
-    else if (this.#isClosing(slot)) this.#finish(slot, EXPORT_TCP_END);
-    else if (this.#isInactive(slot)) this.#finish(slot, EXPORT_INACTIVE);
-    else if (this.#options.onCapacity === 'export') this.#finish(slot, EXPORT_CAPACITY);
-    else {
+    const reason = this.#reasonOf(slot, EXPORT_CAPACITY);
+    if (reason === EXPORT_CAPACITY && this.#options.onCapacity === 'drop' && !this.#isResting(slot)) {
       this.flowsEvicted++;
       this.#finished.drop(this.#table.store, slot);
       this.#free(slot);
-    }
+    } else this.#finish(slot, reason);
+  }
+
+  /**
+   * What has ended a flow, or will have when it lingers: of its timeouts the one that passed first, whenever somebody looks.
+   * `otherwise` where nothing has.
+   */
+  #reasonOf(slot: number, otherwise: number): number {
+    if (this.#isClosing(slot)) return EXPORT_TCP_END;
+    const activeAt = (this.#starts?.get(slot) ?? NEVER) + this.#options.activeTimeoutMs;
+    const inactiveAt = this.#inactiveAt(slot);
+    if (this.#clockMs >= activeAt && activeAt < inactiveAt) return EXPORT_ACTIVE;
+    return this.#clockMs >= inactiveAt ? EXPORT_INACTIVE : otherwise;
   }
 
   #isResting(slot: number): boolean {
@@ -342,8 +351,11 @@ export class FlowMeter {
   }
 
   #isInactive(slot: number): boolean {
-    const lastMs = this.#table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK];
-    return this.#clockMs - lastMs >= this.#options.inactiveTimeoutMs;
+    return this.#clockMs >= this.#inactiveAt(slot);
+  }
+
+  #inactiveAt(slot: number): number {
+    return this.#table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_CLOCK] + this.#options.inactiveTimeoutMs;
   }
 
   /** Ends a flow that is in no queue any more, and gives its slot back. */
