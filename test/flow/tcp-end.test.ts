@@ -130,10 +130,12 @@ describe('a flow goes on', () => {
 
   it('in a slot whose flow before ended: its FINs are not of the next one', () => {
     const again = (packet: TestPacket) => ({ ...packet, time: packet.time + 2000, srcPort: 4001 });
-    const packets = [...CONNECTION, other(1500), again(there(0, SYN)), again(there(10, FIN)), again(there(9000, ACK))];
+    const next = [again(there(0, SYN)), again(there(10, FIN)), again(there(9000, ACK))];
+    // The other flow keeps its own slot.
+    const packets = [other(0), ...CONNECTION, other(1500), ...next];
     expect(ends(packets, { capacity: 2 })).toEqual([
-      [5, -2, 1, 0],
-      [3, 2, 7, 0],
+      [5, -2, 2, 0],
+      [3, 2, 8, 0],
     ]);
   });
 });
