@@ -80,19 +80,22 @@ export class BatchLookup {
     this.warmed ^= sum;
   }
 
-  /** HOT PATH: the same for what is measured, of the direction that the packet most likely has. */
+  /** HOT PATH: the same for what is measured, of the direction that the packet most likely has: told without a branch. */
   #touchMeasurements(count: number): void {
     const { slots } = this;
     const { key } = this.#columns;
-    const { words, extra, layout } = this.#table.store;
-    const { doubles, directions, wayDoubles } = layout;
-    const gaps = Math.max(layout.statistics, 0);
+    const { words, extraWords, layout } = this.#table.store;
+    const width = layout.doubles * 2;
+    const gaps = Math.max(layout.statistics, 0) * 2;
+    const directions = layout.directions * 2;
+    const wayWords = layout.wayDoubles * 2;
     let sum = 0;
     for (let row = 0; row < count; row++) {
       const slot = Math.max(slots[row], 0);
-      const base = slot * doubles;
-      const way = words[slot * RECORD_WORDS] === key[row * KEY_WORDS] ? 0 : wayDoubles;
-      sum += extra[base + gaps] + extra[base + directions + way];
+      const base = slot * width;
+      const difference = words[slot * RECORD_WORDS] ^ key[row * KEY_WORDS];
+      const way = ((difference | -difference) >> 31) & wayWords;
+      sum ^= extraWords[base + gaps] ^ extraWords[base + directions + way];
     }
     this.warmed ^= sum;
   }
