@@ -9,6 +9,7 @@
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
+import { isFiniteNumber, isListOf } from './list-of.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
 import { TextWriter } from './text-writer.ts';
@@ -16,8 +17,6 @@ import { TextWriter } from './text-writer.ts';
 const COMMA = 0x2c;
 const QUOTE = 0x22;
 const LINE_FEED = 0x0a;
-const OPEN = 0x5b;
-const CLOSE = 0x5d;
 
 /** What ASCII characters may stand for in a cell without quotes: its first, its last, any other. */
 const FIRST = 1;
@@ -115,7 +114,7 @@ export class CsvSink implements Sink {
 
   /** A list becomes its JSON text, and so does an object. */
   #other(value: unknown, batch: FlowBatch, row: number): void {
-    if (Array.isArray(value) && value.every(Number.isFinite)) this.#numbers(value);
+    if (isListOf(value, isFiniteNumber)) this.#numbers(value);
     else this.#text(jsonText(value, () => batch.flow(row)) ?? '');
   }
 
@@ -123,12 +122,7 @@ export class CsvSink implements Sink {
     const writer = this.#writer;
     const isQuoted = list.length > 1;
     if (isQuoted) writer.byte(QUOTE);
-    writer.byte(OPEN);
-    for (let i = 0; i < list.length; i++) {
-      if (i > 0) writer.byte(COMMA);
-      writer.number(list[i]);
-    }
-    writer.byte(CLOSE);
+    writer.numbers(list);
     if (isQuoted) writer.byte(QUOTE);
   }
 }

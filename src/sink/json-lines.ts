@@ -5,14 +5,12 @@
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
+import { isFiniteNumber, isListOf } from './list-of.ts';
 import type { Output } from './output.ts';
 import type { Sink, SinkColumns } from './sink.ts';
 import { TextWriter } from './text-writer.ts';
 
-const COMMA = 0x2c;
 const QUOTE = 0x22;
-const OPEN = 0x5b;
-const CLOSE = 0x5d;
 const END_OF_LINE = Buffer.from('}\n');
 const NULL = Buffer.from('null');
 
@@ -100,17 +98,7 @@ export class JsonLinesSink implements Sink {
   }
 
   #other(value: unknown, batch: FlowBatch, row: number): void {
-    if (Array.isArray(value) && value.every(Number.isFinite)) this.#numbers(value);
+    if (isListOf(value, isFiniteNumber)) this.#writer.numbers(value);
     else this.#writer.text(jsonText(value, () => batch.flow(row)) ?? 'null');
-  }
-
-  #numbers(list: readonly number[]): void {
-    const writer = this.#writer;
-    writer.byte(OPEN);
-    for (let i = 0; i < list.length; i++) {
-      if (i > 0) writer.byte(COMMA);
-      writer.number(list[i]);
-    }
-    writer.byte(CLOSE);
   }
 }

@@ -12,6 +12,9 @@ const NUMBER_BYTES = 32;
 const ZERO = 0x30;
 const MINUS = 0x2d;
 const POINT = 0x2e;
+const COMMA = 0x2c;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
 
 /** Decimal digits of the lower part of integers beyond 32 bits. */
 const LOW_DIGITS = 7;
@@ -101,6 +104,16 @@ export class TextWriter {
     } else {
       this.#ascii(String(value));
     }
+  }
+
+  /** Finite numbers as a JSON list. */
+  numbers(list: readonly number[]): void {
+    this.byte(OPEN);
+    for (let i = 0; i < list.length; i++) {
+      if (i > 0) this.byte(COMMA);
+      this.number(list[i]);
+    }
+    this.byte(CLOSE);
   }
 
   #integer(value: number): void {

@@ -95,6 +95,8 @@ describe('CSV', () => {
     [[1, 2]],
     [[0.5, -3]],
     [[Number.NaN, 1]],
+    // biome-ignore lint/suspicious/noSparseArray: a hole is null in JSON
+    [[1, , 2]],
     [[Number.NEGATIVE_INFINITY]],
     [['1', 2]],
     [[[1, 2]]],

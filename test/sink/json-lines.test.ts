@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonLinesSink } from '../../src/sink/json-lines.ts';
 import { batchOf, classicColumns, flowParts, MemoryOutput } from './flows.ts';
+import { cellColumn, tableOf } from './typed-cells.ts';
 
 function linesOf(...flows: Parameters<typeof batchOf>): string {
   const output = new MemoryOutput();
@@ -29,6 +30,15 @@ describe('JSON Lines', () => {
         expect(linesOf(...flows)).toBe(expected);
       }),
     );
+  });
+
+  it('is JSON where a list has holes, whose column is one of its own', async () => {
+    const output = new MemoryOutput();
+    const columns = tableOf([cellColumn('list', 'any')]);
+    // biome-ignore lint/suspicious/noSparseArray: a hole is null in JSON
+    const list = [1, , 2] as number[];
+    await new JsonLinesSink(output, columns).write(batchOf({ metrics: { list } }));
+    expect(output.text).toBe('{"list":[1,null,2]}\n');
   });
 
   it('survives UTF-8 and line splitting with hostile text', () => {
