@@ -39,7 +39,6 @@ export class ArrowSink implements Sink {
   #isBegun = false;
   /** All that was handed to the output, one after the other. */
   #written: Promise<void> = Promise.resolve();
-  rows = 0;
 
   private constructor(output: Output, { table }: SinkColumns, { format, rowGroupRows = BATCH_ROWS }: ArrowOptions) {
     const isFile = format === 'file';
@@ -53,6 +52,10 @@ export class ArrowSink implements Sink {
     return new ArrowSink(output, columns, options);
   }
 
+  get rows(): number {
+    return this.#columns.total;
+  }
+
   get bytes(): number {
     return this.#output.bytes;
   }
@@ -63,7 +66,6 @@ export class ArrowSink implements Sink {
       this.#encode(recordBatch);
       isFull = true;
     });
-    this.rows += batch.count;
     if (isFull) return this.#flush();
     if (this.#lingers) {
       // Who waits next meets the failure.
@@ -90,9 +92,9 @@ export class ArrowSink implements Sink {
     return this.#written;
   }
 
-  #flushRest(): Promise<void> {
+  async #flushRest(): Promise<void> {
     if (this.#columns.rows > 0) this.#encode(this.#columns.take());
-    return this.#flush();
+    await this.#flush();
   }
 
   async close(): Promise<void> {
@@ -103,7 +105,7 @@ export class ArrowSink implements Sink {
       this.#writer.close();
       await this.#flush();
     } catch (error) {
-      await this.#output.abandon();
+      await this.abandon();
       throw error;
     }
     await this.#output.close();

@@ -2,13 +2,14 @@
 //
 // Types go by the field table; objects are JSON text in a VARCHAR (DuckDB's type JSON checks every text, and hostile ones
 // would end the run). Times are TIMESTAMP WITH TIME ZONE: microseconds since the epoch in UTC, whatever the session's zone.
-// What user code measured has no type of its own: a column takes the one that all values of the first rows have, as in
-// Parquet. Where they have several, are objects, or say nothing, it holds JSON texts, which any value fits.
+// What user code measured has no type of its own: its first rows tell it, as in Parquet (metric-kind.ts).
 import type { DuckDBType, DuckDBValue } from '@duckdb/node-api';
-import { NfstreamError } from '../errors.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Column, FlowMetrics, IntegerSize } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
+import { isListOf } from './list-of.ts';
+import { CommonKind, isNumber, isText, type MetricKind } from './metric-kind.ts';
+import { contentOf, misfit } from './misfit.ts';
 
 export type Duckdb = typeof import('@duckdb/node-api');
 
@@ -17,13 +18,11 @@ export interface Kind {
   /** The type's name, as DuckDB spells it. */
   readonly sql: string;
   readonly type: DuckDBType;
-  /** What it holds, for messages. */
-  readonly what: string;
   /** DuckDB's form of a value that is neither null nor undefined; undefined where the value does not fit. */
   readonly cell: (value: unknown) => DuckDBValue | undefined;
 }
 
-const INT64_MAX = 2n ** 63n - 1n;
+const TWO_63 = 2n ** 63n;
 /** 290309-12-22 BC, and the largest double below the microsecond that stands for infinity. */
 const FIRST_TIME = -9_223_372_022_400_000_000;
 const LAST_TIME = 2 ** 63 - 1024;
@@ -37,94 +36,70 @@ const INTEGERS = {
 
 export class Kinds {
   readonly #duckdb: Duckdb;
-  readonly #text: Kind;
-  readonly #json: Kind;
-  readonly #double: Kind;
   readonly #timestamp: Kind;
-  /** What a column of user code can be, but for JSON. */
-  readonly #metricKinds: readonly Kind[];
+  /** What a column of user code can be. */
+  readonly ofMetrics: Readonly<Record<MetricKind, Kind>>;
 
   constructor(duckdb: Duckdb) {
     const { VARCHAR, BOOLEAN, DOUBLE, TIMESTAMPTZ, timestampTZValue } = duckdb;
     this.#duckdb = duckdb;
-    this.#text = {
+    const text: Kind = {
       sql: 'VARCHAR',
       type: VARCHAR,
-      what: 'a text',
       cell: (value) => (typeof value === 'string' ? value : undefined),
     };
-    this.#json = { sql: 'VARCHAR', type: VARCHAR, what: 'JSON', cell: jsonCell };
+    const number: Kind = {
+      sql: 'DOUBLE',
+      type: DOUBLE,
+      cell: (value) => (typeof value === 'number' ? value : undefined),
+    };
     const boolean: Kind = {
       sql: 'BOOLEAN',
       type: BOOLEAN,
-      what: 'a boolean',
       cell: (value) => (typeof value === 'boolean' ? value : undefined),
     };
-    this.#double = {
-      sql: 'DOUBLE',
-      type: DOUBLE,
-      what: 'a number',
-      cell: (value) => (typeof value === 'number' ? value : undefined),
-    };
+    const json: Kind = { sql: 'VARCHAR', type: VARCHAR, cell: jsonCell };
+    this.ofMetrics = { number, boolean, text, numbers: this.#list(number), texts: this.#list(text), json };
     this.#timestamp = {
       sql: 'TIMESTAMP WITH TIME ZONE',
       type: TIMESTAMPTZ,
-      what: 'a time',
       cell: (value) => (typeof value === 'number' ? timestampTZValue(microseconds(value)) : undefined),
     };
-    this.#metricKinds = [this.#double, boolean, this.#text, this.#list(this.#double), this.#list(this.#text)];
   }
 
   /** How a column is stored; undefined where its values have to tell. */
   of({ type, size = 'int64' }: Column): Kind | undefined {
+    const { text, number, numbers, texts, json } = this.ofMetrics;
     switch (type) {
       case 'string':
-        return this.#text;
+        return text;
       case 'integer':
         return this.#integer(size);
       case 'number':
-        return this.#double;
+        return number;
       case 'timestamp':
         return this.#timestamp;
       case 'flag-count':
       case 'integer-list':
         return this.#list(this.#integer(size));
       case 'number-list':
-        return this.#list(this.#double);
+        return numbers;
       case 'string-list':
-        return this.#list(this.#text);
+        return texts;
       case 'object':
-        return this.#json;
+        return json;
       case 'any':
         return undefined;
     }
   }
 
-  /** How a column is stored that has all of these values, as `heldValue` gives them. */
-  fitting(values: readonly unknown[]): Kind {
-    if (!values.some((value) => value !== null && !isEmptyList(value))) return this.#json;
-    const fits = (kind: Kind) => values.every((value) => value === null || kind.cell(value) !== undefined);
-    return this.#metricKinds.find(fits) ?? this.#json;
-  }
-
-  /** The kind of that type, of those that `fitting` chooses from; undefined for VARCHAR, which two have, and others. */
-  named(sql: string): Kind | undefined {
-    return this.#metricKinds.find((kind) => kind !== this.#text && kind.sql === sql);
-  }
-
   #integer(size: IntegerSize): Kind {
     const { UTINYINT, USMALLINT, INTEGER, BIGINT } = this.#duckdb;
-    const what = 'a whole number';
-    if (size === 'int64') return { sql: 'BIGINT', type: BIGINT, what, cell: int64Cell };
+    if (size === 'int64') return { sql: 'BIGINT', type: BIGINT, cell: int64Cell };
     const { sql, min, max } = INTEGERS[size];
     const type = { uint8: UTINYINT, uint16: USMALLINT, int32: INTEGER }[size];
     const fits = (value: unknown) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
-    return {
-      sql,
-      type,
-      what: `${what} from ${min} to ${max}`,
-      cell: (value) => (fits(value) ? (value as number) : undefined),
-    };
+    return { sql, type, cell: (value) => (fits(value) ? (value as number) : undefined) };
   }
 
   #list(of: Kind): Kind {
@@ -132,7 +107,6 @@ export class Kinds {
     return {
       sql: `${of.sql}[]`,
       type: LIST(of.type),
-      what: `a list of which each is ${of.what}`,
       cell: (value) => {
         if (!Array.isArray(value)) return undefined;
         const items: DuckDBValue[] = [];
@@ -150,7 +124,7 @@ export class Kinds {
 function int64Cell(value: unknown): DuckDBValue | undefined {
   if (!Number.isInteger(value)) return undefined;
   const integer = BigInt(value as number);
-  return integer <= INT64_MAX && integer >= -INT64_MAX ? integer : undefined;
+  return integer < TWO_63 && integer >= -TWO_63 ? integer : undefined;
 }
 
 /** What a damaged capture says beyond the years that DuckDB has becomes the last that it has. */
@@ -183,13 +157,11 @@ function heldValue(value: unknown, batch: FlowBatch, row: number): unknown {
 }
 
 function isPlainList(value: unknown): value is unknown[] {
-  if (!Array.isArray(value)) return false;
-  return value.every((item) => typeof item === 'number') || value.every((item) => typeof item === 'string');
+  return isListOf(value, isNumber) || isListOf(value, isText);
 }
 
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
-}
+/** Those that a type alone tells; VARCHAR are texts or JSON. */
+const METRIC_KINDS = ['number', 'boolean', 'numbers', 'texts'] as const;
 
 /** The cells of one column, gathered until a chunk is full. */
 export class DuckdbColumn {
@@ -199,6 +171,11 @@ export class DuckdbColumn {
   readonly #isUserCode: boolean;
   /** Whether a cell can be anything that user code made. */
   readonly #isObject: boolean;
+  /** Of what user code left so far, while that decides. */
+  readonly #common = new CommonKind();
+  #metricKind: MetricKind | undefined;
+  /** Whether the table has the column already, for texts. */
+  #isVarchar = false;
   #kind: Kind | undefined;
   #cells: unknown[] = [];
 
@@ -217,17 +194,30 @@ export class DuckdbColumn {
     return this.#kind;
   }
 
+  /** Cells that wait. */
+  get length(): number {
+    return this.#cells.length;
+  }
+
   /** Whether a column of that type takes the cells; one that is undecided will take them from now on. */
   adopts(sql: string): boolean {
     if (this.#kind !== undefined) return this.#kind.sql === sql;
-    this.#kind = this.#kinds.named(sql);
-    return this.#kind !== undefined || sql === 'VARCHAR';
+    this.#isVarchar = sql === 'VARCHAR';
+    if (this.#isVarchar) return true;
+    const metricKind = METRIC_KINDS.find((kind) => this.#kinds.ofMetrics[kind].sql === sql);
+    if (metricKind === undefined) return false;
+    this.#become(metricKind);
+    return true;
   }
 
-  /** @throws NfstreamError USER_METRIC_FAILED for a value that is no JSON, or not what the column holds. */
-  add(batch: FlowBatch, metrics: readonly FlowMetrics[]): void {
+  /**
+   * Adds the cells of the first `rows` rows.
+   * @throws NfstreamError USER_METRIC_FAILED for a value that is no JSON, or not what the column holds; those of the
+   *   rows before are there.
+   */
+  add(batch: FlowBatch, metrics: readonly FlowMetrics[], rows: number): void {
     const { read } = this.#column;
-    for (let row = 0; row < batch.count; row++) {
+    for (let row = 0; row < rows; row++) {
       const value = read(batch.store, row, metrics[row]);
       this.#cells.push(value === null || value === undefined ? null : this.#cell(value, batch, row));
     }
@@ -236,30 +226,34 @@ export class DuckdbColumn {
   #cell(value: unknown, batch: FlowBatch, row: number): unknown {
     const kind = this.#kind;
     const held = this.#isObject ? heldValue(value, batch, row) : value;
-    if (kind === undefined || held === null) return held;
+    if (held === null) return null;
+    if (kind === undefined) {
+      this.#common.add(held);
+      return held;
+    }
     const cell = kind.cell(held);
     if (cell !== undefined) return cell;
-    throw this.#misfit(kind, value, batch, row);
+    throw misfit(this.name, contentOf(this.#column, this.#metricKind), value, batch, row);
   }
 
-  #misfit(kind: Kind, value: unknown, batch: FlowBatch, row: number): NfstreamError {
-    const flow = batch.flow(row);
-    const where = `${flow.ip_src}:${flow.src_port} -> ${flow.ip_dst}:${flow.dst_port} (protocol ${flow.ip_protocol})`;
-    const shown = String(jsonText(value, () => flow)).slice(0, 100);
-    const before = this.#isUserCode ? ', as the first flows have it,' : '';
-    return new NfstreamError(
-      'USER_METRIC_FAILED',
-      `Expected ${kind.what}${before} for the column ${JSON.stringify(this.name)} but received ${shown}, for the flow ${where}`,
-    );
+  /** Takes all but the first so many cells back. */
+  cut(length: number): void {
+    this.#cells.length = length;
   }
 
   /** The column's type from what was read so far, and its cells in the form of that type. */
   decide(): Kind {
     if (this.#kind !== undefined) return this.#kind;
-    const kind = this.#kinds.fitting(this.#cells);
+    const { kind: common } = this.#common;
+    const kind = this.#become(this.#isVarchar && common !== 'text' ? 'json' : common);
     this.#cells = this.#cells.map((cell) => (cell === null ? null : kind.cell(cell)));
-    this.#kind = kind;
     return kind;
+  }
+
+  #become(metricKind: MetricKind): Kind {
+    this.#metricKind = metricKind;
+    this.#kind = this.#kinds.ofMetrics[metricKind];
+    return this.#kind;
   }
 
   /** The cells so far, which it forgets. */

@@ -215,7 +215,7 @@ async function statOrNull(path: string): Promise<Stats | null> {
   }
 }
 
-const LOCKED = /^Could not set lock on file .*Conflicting lock is held in (.*?)\. See also/;
+const LOCKED = /^Could not set lock on file .*Conflicting lock is held in (.*?)\. See also.*/;
 
 /** What DuckDB says, in one line: its messages are long, begin with what kind they are, and repeat the file's path. */
 export function duckdbReason(cause: unknown): string {

@@ -41,13 +41,12 @@ export class DuckdbSink implements Sink {
 
   /**
    * Opens or makes the database. Its table, where it is there, has to have these columns: rows are added to it.
-   * @throws NfstreamError INVALID_OPTION, SINK_UNAVAILABLE, OUTPUT_FAILED, or OUTPUT_EXISTS naming the first column that differs.
+   * @throws NfstreamError SINK_UNAVAILABLE, OUTPUT_FAILED, or OUTPUT_EXISTS naming the first column that differs.
    */
   static async open(target: string, { table: columns }: SinkColumns, options: DuckdbOptions = {}): Promise<DuckdbSink> {
-    const { table = 'flows', overwrite = false } = options;
-    if (table === '' || table.includes('\0')) {
-      throw new NfstreamError('INVALID_OPTION', `Expected a name for table but received ${JSON.stringify(table)}`);
-    }
+    const { table: given = 'flows', overwrite = false } = options;
+    // The name that it has as UTF-8.
+    const table = Buffer.from(given).toString();
     const duckdb = await loadDuckdb(target);
     const database = await DuckdbDatabase.open(duckdb, target);
     try {
@@ -82,12 +81,30 @@ export class DuckdbSink implements Sink {
   write(batch: FlowBatch): Promise<void> | void {
     const metrics: FlowMetrics[] = [];
     for (let row = 0; row < batch.count; row++) metrics.push(batch.metrics(row));
-    for (const column of this.#columns) column.add(batch, metrics);
-    this.#waiting += batch.count;
-    this.rows += batch.count;
+    const failure = this.#add(batch, metrics);
+    if (failure !== undefined) throw failure.error;
     if (this.#waiting + FLOW_BATCH_ROWS <= CHUNK_ROWS) return;
     if (this.#appender === undefined) return this.#begin().then(() => this.#append());
     this.#append();
+  }
+
+  /** Adds a batch's rows; where one does not fit its columns, those before it, and returns why. */
+  #add(batch: FlowBatch, metrics: readonly FlowMetrics[]): { readonly error: unknown } | undefined {
+    let failure: { readonly error: unknown } | undefined;
+    let rows = batch.count;
+    for (const column of this.#columns) {
+      try {
+        column.add(batch, metrics, rows);
+      } catch (error) {
+        // Columns that follow can only fail earlier.
+        failure = { error };
+        rows = column.length - this.#waiting;
+      }
+    }
+    this.#waiting += rows;
+    this.rows += rows;
+    if (failure !== undefined) for (const column of this.#columns) column.cut(this.#waiting);
+    return failure;
   }
 
   /** Makes the table, with the types that the first rows tell. */

@@ -27,7 +27,8 @@ export class ParquetSink implements Sink {
   readonly #output: Output;
   readonly #columns: FlowColumns;
   readonly #encoder: ParquetEncoder;
-  rows = 0;
+  /** Record batches that have their rows. */
+  #full: RecordBatch[] = [];
 
   private constructor(output: Output, columns: FlowColumns, encoder: ParquetEncoder) {
     this.#output = output;
@@ -45,25 +46,30 @@ export class ParquetSink implements Sink {
     );
   }
 
+  get rows(): number {
+    return this.#columns.total;
+  }
+
   get bytes(): number {
     return this.#output.bytes;
   }
 
   write(batch: FlowBatch): Promise<void> | void {
-    const full: RecordBatch[] = [];
-    this.#columns.add(batch, (recordBatch) => full.push(recordBatch));
-    this.rows += batch.count;
-    if (full.length > 0) return this.#encode(full);
+    this.#columns.add(batch, (recordBatch) => this.#full.push(recordBatch));
+    if (this.#full.length > 0) return this.#encode();
   }
 
-  async #encode(recordBatches: readonly RecordBatch[]): Promise<void> {
+  async #encode(): Promise<void> {
+    const recordBatches = this.#full;
+    this.#full = [];
     for (const recordBatch of recordBatches) await this.#encoder.write(recordBatch);
   }
 
   async close(): Promise<void> {
     try {
       // A file without rows has its columns all the same.
-      if (this.#columns.rows > 0 || this.rows === 0) await this.#encoder.write(this.#columns.take());
+      if (this.#columns.rows > 0 || this.rows === 0) this.#full.push(this.#columns.take());
+      await this.#encode();
       await this.#encoder.close();
     } catch (error) {
       await this.#output.abandon();

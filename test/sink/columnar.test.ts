@@ -29,6 +29,13 @@ function failure(run: () => unknown): NfstreamError {
   throw new Error('it did not fail');
 }
 
+/** A list that has no item between two others. */
+function withHole(first: number, last: number): number[] {
+  const list = [first];
+  list[2] = last;
+  return list;
+}
+
 describe('a metric', () => {
   it.each([
     ['numbers', [1, 2.5, null, Number.NaN], 'Float64', [1, 2.5, null, Number.NaN]],
@@ -40,6 +47,7 @@ describe('a metric', () => {
     ['objects', [{ a: [1] }, null], 'Utf8', ['{"a":[1]}', null]],
     ['lists of several kinds', [[1], [1, 'a']], 'Utf8', ['[1]', '[1,"a"]']],
     ['a list with null', [[1, null]], 'Utf8', ['[1,null]']],
+    ['a list with a hole', [[1], withHole(1, 2)], 'Utf8', ['[1]', '[1,null,2]']],
     ['nothing that tells', [null, []], 'Utf8', [null, '[]']],
   ])('has the type that all of its values have: %s', (_, values, type, cells) => {
     expect(typeOf(...values)).toEqual({ type, cells });
@@ -138,12 +146,24 @@ describe('a cell that its column does not hold', () => {
 });
 
 describe('columns of which one refused a cell', () => {
-  it('give no record batch any more', () => {
+  it('have the rows before it, and take none behind it', () => {
     const columns = new FlowColumns(TYPED, { mostRows: 10, hasDictionaries: false });
-    const add = () => columns.add(batchOf({ metrics: { text: 'a', uint8: 300 } }), () => {});
-    const refusal = failure(add);
+    const add = (...sizes: number[]) =>
+      columns.add(batchOf(...sizes.map((uint8) => ({ metrics: { text: 'a', uint8 } }))), () => {});
+    const refusal = failure(() => add(1, 2, 300, 4));
     expect(refusal.code).toBe('USER_METRIC_FAILED');
-    expect(failure(() => columns.take())).toBe(refusal);
+    expect(columns.total).toBe(2);
+    expect(
+      columns
+        .take()
+        .toArray()
+        .map(({ text, uint8 }) => [text, uint8]),
+    ).toEqual([
+      ['a', 1],
+      ['a', 2],
+    ]);
+    expect(failure(() => add(1))).toBe(refusal);
+    expect(columns.take().numRows).toBe(0);
   });
 });
 

@@ -59,6 +59,23 @@ describe('what user code measured', () => {
     expect(await cells([[], []])).toEqual(['VARCHAR', '[]', '[]']);
   });
 
+  it('is text or JSON in a column for texts that is there, whatever else it would be', async () => {
+    const added = async (...values: FlowParts['metrics'][string][]) => {
+      await query('CREATE OR REPLACE TABLE flows AS FROM flows WHERE false', at('m.duckdb'));
+      await writeAll(
+        at('m.duckdb'),
+        values.map((m) => ({ metrics: { m } })),
+        ['m'],
+      );
+      return (await query('SELECT m FROM flows', at('m.duckdb'))).map(({ m }) => m);
+    };
+    await writeAll(at('m.duckdb'), [{ metrics: { m: null } }], ['m']);
+    expect(await added(1, 2.5)).toEqual(['1', '2.5']);
+    expect(await added('a', null)).toEqual(['a', null]);
+    expect(await added([1], [])).toEqual(['[1]', '[]']);
+    expect(await added(true, 'a')).toEqual(['true', '"a"']);
+  });
+
   it('is read at once: user code may change its lists and objects later', async () => {
     const list = [1];
     const sink = await DuckdbSink.open(at('flows.duckdb'), classicColumns(['m']));
@@ -91,7 +108,7 @@ describe('what user code measured', () => {
     const typed = await DuckdbSink.open(at('flows.duckdb'), { record: [], table: [field] });
     expect(await failure(write(typed, [{ metrics: { application_id: 2 ** 40 } }]))).toMatchObject({
       code: 'USER_METRIC_FAILED',
-      message: expect.stringContaining('Expected a whole number from -2147483648 to 2147483647 for the column'),
+      message: expect.stringContaining('Expected an integer (int32) for the column'),
     });
     await typed.abandon();
   });

@@ -4,10 +4,11 @@
 // names column and value, never a cell that is something else than what was measured. Any cell may be null, as user code
 // may also take a finding away.
 import { type Data, Field } from 'apache-arrow';
-import { NfstreamError } from '../../errors.ts';
 import type { FlowBatch } from '../../flow/flow-batch.ts';
 import type { Column, FlowMetrics } from '../../flow/schema.ts';
 import { jsonText } from '../json-text.ts';
+import type { MetricKind } from '../metric-kind.ts';
+import { contentOf, misfit } from '../misfit.ts';
 import { Lists, Pairs } from './lists.ts';
 import { DictionaryTexts, Texts } from './texts.ts';
 import { Bits, Doubles, Integers, NO_NULLS, SmallIntegers, Timestamps, type Values } from './values.ts';
@@ -23,6 +24,8 @@ export interface Rows {
 
 /** What becomes a column. */
 export interface ColumnBuffer {
+  /** Whole cells: without what is left of one that does not fit. */
+  readonly length: number;
   /** What the cells take in memory. */
   readonly bytes: number;
   /** @throws NfstreamError USER_METRIC_FAILED where a value does not fit the column. */
@@ -40,24 +43,24 @@ export function columnBuffer(column: Column, hasDictionaries: boolean): ColumnBu
   switch (column.type) {
     case 'string': {
       const isRepeating = column.repeats === true && hasDictionaries;
-      return new TypedColumn(column, isRepeating ? new DictionaryTexts() : new Texts(), 'a text');
+      return new TypedColumn(column, isRepeating ? new DictionaryTexts() : new Texts());
     }
     case 'integer':
-      return new TypedColumn(column, integers(column), `an integer (${column.size ?? 'int64'})`);
+      return new TypedColumn(column, integers(column));
     case 'number':
-      return new TypedColumn(column, new Doubles(), 'a number');
+      return new TypedColumn(column, new Doubles());
     case 'timestamp':
-      return new TypedColumn(column, new Timestamps(), 'a time in ms');
+      return new TypedColumn(column, new Timestamps());
     case 'flag-count':
-      return new TypedColumn(column, new Pairs(integers(column)), 'two integers');
+      return new TypedColumn(column, new Pairs(integers(column)));
     case 'integer-list':
-      return new TypedColumn(column, new Lists(integers(column)), 'a list of integers');
+      return new TypedColumn(column, new Lists(integers(column)));
     case 'number-list':
-      return new TypedColumn(column, new Lists(new Doubles()), 'a list of numbers');
+      return new TypedColumn(column, new Lists(new Doubles()));
     case 'string-list':
-      return new TypedColumn(column, new Lists(new Texts()), 'a list of texts');
+      return new TypedColumn(column, new Lists(new Texts()));
     case 'object':
-      return new TypedColumn(column, new Texts(), 'JSON', true);
+      return new TypedColumn(column, new Texts(), 'json');
     case 'any':
       throw new TypeError('The type of a metric shows in its values');
   }
@@ -70,25 +73,22 @@ function integers({ size = 'int64' }: Column): Values {
 export class TypedColumn implements ColumnBuffer {
   readonly #column: Column;
   readonly #values: Values;
-  /** What it takes, for messages. */
-  readonly #expected: string;
-  /** Whether its cells are JSON texts. */
-  readonly isJson: boolean;
+  readonly #kind: MetricKind | undefined;
   readonly field: Field;
   /** Which cells are there, from the first null on. */
   #valid: Bits | undefined;
   #nullCount = 0;
 
-  /**
-   * @param expected What it takes, for messages.
-   * @param isJson Whether its cells are the JSON texts of the values.
-   */
-  constructor(column: Column, values: Values, expected: string, isJson = false) {
+  /** @param kind What user code's values are; with `json` its cells are the JSON texts of the values. */
+  constructor(column: Column, values: Values, kind?: MetricKind) {
     this.#column = column;
     this.#values = values;
-    this.#expected = expected;
-    this.isJson = isJson;
+    this.#kind = kind;
     this.field = new Field(column.name, values.type, true);
+  }
+
+  get length(): number {
+    return this.#values.length;
   }
 
   get bytes(): number {
@@ -109,8 +109,9 @@ export class TypedColumn implements ColumnBuffer {
 
   /** Adds the value of a row of the batch. */
   addCell(value: unknown, batch: FlowBatch, row: number): void {
-    const cell = this.isJson ? jsonText(value ?? undefined, () => batch.flow(row)) : value;
-    if (!this.push(cell)) throw this.#misfit(value, batch, row);
+    const cell = this.#kind === 'json' ? jsonText(value ?? undefined, () => batch.flow(row)) : value;
+    if (this.push(cell)) return;
+    throw misfit(this.#column.name, contentOf(this.#column, this.#kind), value, batch, row);
   }
 
   /** Adds a cell; false where it does not fit. */
@@ -119,8 +120,9 @@ export class TypedColumn implements ColumnBuffer {
       this.#pushNull();
       return true;
     }
+    if (!this.#values.push(cell)) return false;
     this.#valid?.push(true);
-    return this.#values.push(cell);
+    return true;
   }
 
   #pushNull(): void {
@@ -131,17 +133,6 @@ export class TypedColumn implements ColumnBuffer {
     this.#valid.push(false);
     this.#values.skip();
     this.#nullCount++;
-  }
-
-  #misfit(value: unknown, batch: FlowBatch, row: number): NfstreamError {
-    const flow = batch.flow(row);
-    const where = `${flow.ip_src}:${flow.src_port} -> ${flow.ip_dst}:${flow.dst_port} (protocol ${flow.ip_protocol})`;
-    const shown = String(jsonText(value, () => flow)).slice(0, 100);
-    const column = JSON.stringify(this.#column.name);
-    return new NfstreamError(
-      'USER_METRIC_FAILED',
-      `Expected ${this.#expected} for the column ${column} but received ${shown}, for the flow ${where}`,
-    );
   }
 
   take(): Data {

@@ -25,8 +25,10 @@ export class FlowColumns {
   readonly #columns: readonly ColumnBuffer[];
   readonly #mostRows: number;
   #rows = 0;
+  /** All rows that were added, with those of record batches. */
+  total = 0;
   #schema: Schema | undefined;
-  /** What a row met that only some columns have. */
+  /** What the row after the last one met. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(columns: readonly Column[], { mostRows, hasDictionaries }: BatchOptions) {
@@ -43,9 +45,11 @@ export class FlowColumns {
 
   /**
    * Adds a batch's flows, and calls `full` with each record batch that has its rows.
-   * @throws NfstreamError USER_METRIC_FAILED for a value that its column does not hold.
+   * @throws NfstreamError USER_METRIC_FAILED for a value that its column does not hold. The rows before it stay; none
+   *   comes behind them any more.
    */
   add(batch: FlowBatch, full: (recordBatch: RecordBatch) => void): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
     const metrics: FlowMetrics[] = [];
     for (let row = 0; row < batch.count; row++) metrics.push(batch.metrics(row));
     for (let begin = 0, end = 0; begin < batch.count; begin = end) {
@@ -56,13 +60,20 @@ export class FlowColumns {
   }
 
   #addRows(rows: Rows): void {
-    try {
-      for (const column of this.#columns) column.add(rows);
-    } catch (error) {
-      this.#failure = { error };
-      throw error;
+    let taken = rows;
+    for (const column of this.#columns) {
+      try {
+        column.add(taken);
+      } catch (error) {
+        // Columns that follow can only fail earlier.
+        this.#failure = { error };
+        taken = { ...rows, end: rows.begin + column.length - this.#rows };
+      }
     }
-    this.#rows += rows.end - rows.begin;
+    const count = taken.end - taken.begin;
+    this.#rows += count;
+    this.total += count;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   #bytes(): number {
@@ -71,11 +82,14 @@ export class FlowColumns {
     return bytes;
   }
 
-  /** The rows since the last record batch, or none. Throws again what `add` threw. */
+  /** The rows since the last record batch, or none. */
   take(): RecordBatch {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    const children = this.#columns.map((column) => column.take());
     const length = this.#rows;
+    // Where a row failed, some columns have a part of it.
+    const children = this.#columns.map((column) => {
+      const data = column.take();
+      return data.length === length ? data : data.slice(0, length);
+    });
     this.#rows = 0;
     return recordBatch(this.schema, length, children);
   }

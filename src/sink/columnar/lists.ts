@@ -60,7 +60,7 @@ export class Pairs implements Values {
   }
 
   get length(): number {
-    return this.#items.length / 2;
+    return Math.floor(this.#items.length / 2);
   }
 
   get bytes(): number {

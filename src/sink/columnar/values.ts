@@ -28,7 +28,10 @@ export interface Values {
   readonly length: number;
   /** What the values take in memory. */
   readonly bytes: number;
-  /** Adds a value. False where it is none of this type, and then the values are of no more use. */
+  /**
+   * Adds a value. False where it is none of this type: what is left of it beyond `length` is no value, and nothing can
+   * be added any more.
+   */
   push(value: unknown): boolean;
   /** Adds what stands for null. */
   skip(): void;
@@ -68,9 +71,10 @@ export class SmallIntegers implements Values {
 
   push(value: unknown): boolean {
     if (this.length === this.#array.length) this.#array = doubled(this.#array);
-    const at = this.length++;
-    this.#array[at] = value as number;
-    return this.#array[at] === value;
+    this.#array[this.length] = value as number;
+    if (this.#array[this.length] !== value) return false;
+    this.length++;
+    return true;
   }
 
   skip(): void {
