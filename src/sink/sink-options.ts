@@ -1,5 +1,5 @@
 // What can be said of outputs: formats by name and by ending, and the options of sinks, checked before anything is opened.
-import { boolean, integer, invalid, oneOf } from '../check-option.ts';
+import { boolean, integer, invalid, nearest, oneOf } from '../check-option.ts';
 import { NfstreamError } from '../errors.ts';
 import { standardDescriptor } from './output.ts';
 
@@ -59,6 +59,10 @@ export interface SinkOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
+const OPTION_NAMES: readonly (keyof SinkOptions)[] = [
+  ...(['format', 'overwrite', 'rotate', 'compression', 'rowGroupRows', 'table', 'direct', 'onFailure'] as const),
+];
+
 /** A target and the format that its flows are written in. */
 export interface TargetFormat {
   readonly target: string;
@@ -66,13 +70,23 @@ export interface TargetFormat {
 }
 
 const MOST_ROTATE_SECONDS = 2_000_000;
+/** What the encoder counts rows with has 32 bits. */
+const MOST_GROUP_ROWS = 2 ** 32 - 1;
 
 /**
  * The targets with their formats, everything said of them checked as far as the file system isn't asked.
- * @throws NfstreamError INVALID_OPTION, naming the option (`target` for a target) and what it takes.
+ * @throws NfstreamError UNKNOWN_OPTION, or INVALID_OPTION naming the option (`target` for a target) and what it takes.
  */
 export function sinkTargets(targets: readonly string[], options: SinkOptions = {}): TargetFormat[] {
-  const { format, compression, rowGroupRows, table, rotate } = options;
+  if (!Array.isArray(targets)) throw invalid('target', 'a path or a list of paths', targets);
+  for (const name of Object.keys(options)) {
+    if ((OPTION_NAMES as readonly string[]).includes(name)) continue;
+    throw new NfstreamError(
+      'UNKNOWN_OPTION',
+      `Unknown option "${name}" of outputs; did you mean "${nearest(name, OPTION_NAMES)}"?`,
+    );
+  }
+  const { format, compression, rowGroupRows, table, rotate, onFailure } = options;
   for (const target of targets)
     if (typeof target !== 'string' || target === '') throw invalid('target', 'a path', target);
   if (format !== undefined && !FORMAT_NAMES.includes(format)) {
@@ -92,11 +106,15 @@ export function sinkTargets(targets: readonly string[], options: SinkOptions = {
   };
   oneOf('compression', compression, COMPRESSIONS, 'zstd');
   needs('compression', compression, 'parquet', 'a Parquet file');
-  integer('rowGroupRows', rowGroupRows, 1, Number.MAX_SAFE_INTEGER, 1);
+  integer('rowGroupRows', rowGroupRows, 1, MOST_GROUP_ROWS, 1);
   needs('rowGroupRows', rowGroupRows, 'parquet', 'a Parquet file');
+  if (table !== undefined && (typeof table !== 'string' || /^$|\0/.test(table))) {
+    throw invalid('table', 'a name', table);
+  }
   needs('table', table, 'duckdb', 'a DuckDB database');
   boolean('overwrite', options.overwrite, false);
   boolean('direct', options.direct, false);
+  if (onFailure !== undefined && typeof onFailure !== 'function') throw invalid('onFailure', 'a function', onFailure);
   if (rotate !== undefined) checkRotate(rotate, resolved);
   return resolved;
 }

@@ -86,11 +86,17 @@ describe('formats', () => {
     [['a.pq'], { compression: 'gzip' }, 'Expected "zstd" or "snappy" or "none" for compression but received "gzip"'],
     [['a.csv'], { compression: 'zstd' }, 'Expected a Parquet file among the outputs for compression but received none'],
     [['a.csv'], { table: 'x' }, 'Expected a DuckDB database among the outputs for table but received none'],
+    [['a.pq'], { rowGroupRows: 0 }, 'Expected an integer from 1 to 4294967295 for rowGroupRows but received 0'],
     [
       ['a.pq'],
-      { rowGroupRows: 0 },
-      `Expected an integer from 1 to ${Number.MAX_SAFE_INTEGER} for rowGroupRows but received 0`,
+      { rowGroupRows: 2 ** 32 },
+      'Expected an integer from 1 to 4294967295 for rowGroupRows but received 4294967296',
     ],
+    [['a.duckdb'], { table: '' }, 'Expected a name for table but received ""'],
+    [['a.duckdb'], { table: 5 }, 'Expected a name for table but received 5'],
+    [['a.duckdb'], { table: 'a\0b' }, 'Expected a name for table but received "a\\u0000b"'],
+    [['a.csv'], { onFailure: true }, 'Expected a function for onFailure but received true'],
+    [5 as never, {}, 'Expected a path or a list of paths for target but received 5'],
     [['a.csv'], { overwrite: 1 }, 'Expected true or false for overwrite but received 1'],
     [['a.csv'], { rotate: 5 }, 'Expected an object with rows, bytes or seconds for rotate but received 5'],
     [['a.csv'], { rotate: {} }, 'Expected an object with rows, bytes or seconds for rotate but received an object'],
@@ -119,6 +125,13 @@ describe('formats', () => {
     [['-'], { format: 'duckdb' }, 'Expected a file for a DuckDB database but received "-", no file'],
   ])('%j with %j is refused', async (targets, options, message) => {
     expect(await refused(targets, options as SinkOptions)).toMatchObject({ code: 'INVALID_OPTION', message });
+  });
+});
+
+it('an option that there is not is refused with the nearest', async () => {
+  expect(await refused(['a.csv'], { overwrit: true } as SinkOptions)).toMatchObject({
+    code: 'UNKNOWN_OPTION',
+    message: 'Unknown option "overwrit" of outputs; did you mean "overwrite"?',
   });
 });
 
