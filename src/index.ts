@@ -14,6 +14,7 @@ export type { Flow } from './flow/flow.ts';
 export type { FlowBatch } from './flow/flow-batch.ts';
 export type { JsonSchema } from './flow/json-schema.ts';
 export {
+  type AnyRecord,
   type Column,
   type ColumnType,
   type FieldValues,
@@ -23,6 +24,7 @@ export {
   type IntegerSize,
   type MetricValue,
   type Nfstream6NdpiValues,
+  type Nfstream6ProcessValues,
   type Nfstream6Record,
   SCHEMAS,
   type SchemaName,

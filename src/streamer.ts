@@ -10,11 +10,13 @@ import type { ProcessMetrics } from './flow/fields/process.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import {
+  type AnyRecord,
   type FieldValues,
   type FlowMetrics,
   type FlowRecord,
   type MetricValue,
   type Nfstream6NdpiValues,
+  type Nfstream6ProcessValues,
   type Nfstream6Record,
   type SpltValues,
   type StatisticsValues,
@@ -78,18 +80,63 @@ type UserPart<Options> = Options extends { readonly userMetrics: infer Metrics }
 
 /** The columns that feature groups add, where they are known to be on. */
 type StatisticsPart<Options> = Options extends { readonly statistics: true } ? StatisticsValues : unknown;
-type SpltPart<Options> = Options extends { readonly splt: number } ? SpltValues : unknown;
-type FieldsPart<Options> = Options extends { readonly fields: readonly (infer Name)[] }
-  ? { [N in Name & string]: N extends keyof FieldValues ? FieldValues[N] : unknown }
+type SpltPart<Options> = Options extends { readonly splt: infer Packets extends number }
+  ? [Packets] extends [0]
+    ? unknown
+    : SpltValues
   : unknown;
-type NdpiColumnsPart<Options> = Options extends { readonly enableNdpi: false } ? unknown : Nfstream6NdpiValues;
 
-/** The columns of the schema, unless `fields` says others. */
-type SchemaPart<Options> = Options extends { readonly fields: readonly unknown[] }
-  ? FieldsPart<Options>
-  : Options extends { readonly schema: 'nfstream6' }
-    ? Nfstream6Record & NdpiColumnsPart<Options> & StatisticsPart<Options> & SpltPart<Options>
-    : FlowRecord<MetricsOf<Options>> & StatisticsPart<Options> & SpltPart<Options>;
+/** What `nfstream6` has, and what options add to it there. */
+type Nfstream6Part<Options> = Omit<Nfstream6Record, 'tunnel_id'> &
+  TunnelPart<Options> &
+  NdpiColumnsPart<Options> &
+  UdpsPart<Options> &
+  (Options extends { readonly systemVisibility: true } ? Nfstream6ProcessValues : unknown);
+type TunnelPart<Options> = Options extends { readonly decodeTunnels: infer Decodes }
+  ? [Decodes] extends [true | undefined]
+    ? Pick<Nfstream6Record, 'tunnel_id'>
+    : unknown
+  : Pick<Nfstream6Record, 'tunnel_id'>;
+type NdpiColumnsPart<Options> = NdpiPart<Options> extends NdpiMetrics ? Nfstream6NdpiValues : unknown;
+type UdpsPart<Options> = Options extends
+  | { readonly userMetrics: object }
+  | { readonly userClassifiers: object }
+  | { readonly plugins: string | readonly string[] }
+  ? { udps: UserPart<Options> & FlowMetrics }
+  : unknown;
+
+/** Columns by their names; those of metrics have the types that their functions return. */
+type FieldsPart<Options, Names extends readonly unknown[]> = {
+  [N in Names[number] & string]: N extends 'metrics'
+    ? MetricsOf<Options>
+    : N extends keyof FieldValues
+      ? FieldValues[N]
+      : MetricOf<Options, N>;
+};
+type MetricOf<Options, Name extends string> = Options extends {
+  readonly userMetrics: { readonly [N in Name]: (...args: never) => infer Value };
+}
+  ? Value
+  : unknown;
+
+/**
+ * The columns of the schema, unless `fields` says others; any where that is only known at run time: where an option is
+ * there that may be undefined. (What has none of them does not extend an object of optional ones alone.)
+ */
+type SchemaPart<Options> = Options extends { readonly fields: infer Names extends readonly unknown[] }
+  ? FieldsPart<Options, Names>
+  : Options extends { readonly fields?: readonly unknown[] }
+    ? AnyRecord<MetricsOf<Options>>
+    : Options extends { readonly schema: infer Schema }
+      ? [Schema] extends ['nfstream6']
+        ? Nfstream6Part<Options> & StatisticsPart<Options> & SpltPart<Options>
+        : [Schema] extends ['classic']
+          ? ClassicPart<Options>
+          : AnyRecord<MetricsOf<Options>>
+      : Options extends { readonly schema?: string }
+        ? AnyRecord<MetricsOf<Options>>
+        : ClassicPart<Options>;
+type ClassicPart<Options> = FlowRecord<MetricsOf<Options>> & StatisticsPart<Options> & SpltPart<Options>;
 
 /** The record as plain data for a Streamer with these options: what `flow.toJSON()` gives. */
 export type RecordOf<Options> = SchemaPart<Options> & object;

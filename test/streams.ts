@@ -18,16 +18,17 @@ export const bytes = readFileSync(DEMO);
 export const plain = (options: Partial<StreamerOptions>) =>
   new Streamer({ source: DEMO, enableNdpi: false, handleSigint: false, ...options });
 
+/** The schema of all of these is `classic`. */
 export async function collect(streamer: Streamer): Promise<FlowRecord[]> {
   const records: FlowRecord[] = [];
-  for await (const flow of streamer) records.push(flow.toJSON());
+  for await (const flow of streamer) records.push(flow.toJSON() as FlowRecord);
   return records;
 }
 
 export async function failure(streamer: Streamer): Promise<{ error: NfstreamError; records: FlowRecord[] }> {
   const records: FlowRecord[] = [];
   try {
-    for await (const flow of streamer) records.push(flow.toJSON());
+    for await (const flow of streamer) records.push(flow.toJSON() as FlowRecord);
   } catch (error) {
     expect(error).toBeInstanceOf(NfstreamError);
     return { error: error as NfstreamError, records };

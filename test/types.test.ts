@@ -1,7 +1,15 @@
 // What TypeScript knows of a flow: held by the type checker (npm run typecheck), and by vitest at run time.
 import { fileURLToPath } from 'node:url';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { FlagCount, MetricValue, StreamerOptions } from '../src/index.ts';
+import type {
+  AnyRecord,
+  FlagCount,
+  Flow,
+  MetricValue,
+  NdpiMetrics,
+  SchemaName,
+  StreamerOptions,
+} from '../src/index.ts';
 import { metric, Streamer } from '../src/index.ts';
 
 const source = fileURLToPath(new URL('../fixtures/demo.pcapng', import.meta.url));
@@ -107,5 +115,86 @@ describe('the types of a record', () => {
       // @ts-expect-error statistics are off
       expect(flow.toJSON().bidirectional_mean_ps).toBeUndefined();
     }
+  });
+
+  it('take fields of every schema, findings and user metrics by name', async () => {
+    const fields = ['ip_src', 'syn_count', 'metrics', 'tls_version', 'bidirectional_packets', 'big'] as const;
+    const streamer = new Streamer({ source, fields, userMetrics: { big: (packet) => packet.length > 100 } });
+    for await (const flow of streamer) {
+      const record = flow.toJSON();
+      expectTypeOf(record.ip_src).toEqualTypeOf<string>();
+      expectTypeOf(record.syn_count).toEqualTypeOf<FlagCount>();
+      expectTypeOf(record.metrics.application_name).toEqualTypeOf<string>();
+      expectTypeOf(record.tls_version).toEqualTypeOf<string | null>();
+      expectTypeOf(record.bidirectional_packets).toEqualTypeOf<number>();
+      expectTypeOf(record.big).toEqualTypeOf<boolean>();
+      expectTypeOf(flow.tls_version).toEqualTypeOf<string | null>();
+      expect(Object.keys(record)).toEqual(fields);
+      expect(flow.tls_version).toBe(record.tls_version);
+      break;
+    }
+  });
+
+  it('have what options add to nfstream6', async () => {
+    const streamer = new Streamer({
+      source,
+      schema: 'nfstream6',
+      userMetrics: { big: (packet) => packet.length > 100 },
+    });
+    for await (const flow of streamer) {
+      const record = flow.toJSON();
+      expectTypeOf(record.udps.big).toEqualTypeOf<boolean>();
+      expectTypeOf(record.tunnel_id).toEqualTypeOf<number>();
+      expect(Object.keys(record.udps)).toEqual(['big']);
+      break;
+    }
+    const live = new Streamer({ source: { interface: 'any' }, schema: 'nfstream6', systemVisibility: true });
+    expectTypeOf<ReturnType<FlowOf<typeof live>['toJSON']>['system_process_pid']>().toEqualTypeOf<number>();
+    const plain = new Streamer({ source, schema: 'nfstream6', decodeTunnels: false, splt: 0 });
+    for await (const flow of plain) {
+      const record = flow.toJSON();
+      // @ts-expect-error tunnels are not looked into
+      expect(record.tunnel_id).toBeUndefined();
+      // @ts-expect-error no packets are kept
+      expect(record.splt_ps).toBeUndefined();
+      // @ts-expect-error there is no user code
+      expect(record.udps).toBeUndefined();
+      break;
+    }
+  });
+
+  it('may lack any column where the schema is only known at run time', async () => {
+    const schema = (process.env['NO_SUCH_SCHEMA'] ?? 'nfstream6') as SchemaName;
+    const options: StreamerOptions = { source, schema, enableNdpi: false };
+    for (const streamer of [
+      new Streamer(options),
+      new Streamer({ source, schema }),
+      new Streamer<StreamerOptions>(options),
+    ]) {
+      for await (const flow of streamer) {
+        expectTypeOf(flow.toJSON().ip_src).toEqualTypeOf<string | undefined>();
+        expect(flow.toJSON().ip_src).toBeUndefined();
+        expect(flow.ip_src).toBe(flow.toJSON().src_ip);
+        break;
+      }
+    }
+    const maybe = new Streamer({ source, schema: 'nfstream6', enableNdpi: Math.random() < 2 });
+    type MaybeRecord = ReturnType<FlowOf<typeof maybe>['toJSON']>;
+    expectTypeOf<MaybeRecord>().not.toHaveProperty('application_name');
+  });
+
+  it('are no matter to what takes a Flow', async () => {
+    const portOf = (flow: Flow) => flow.dst_port;
+    const portIn = (record: AnyRecord) => record.dst_port;
+    const ports: unknown[] = [];
+    for await (const flow of new Streamer({ source, schema: 'nfstream6', statistics: true, splt: 3 }))
+      ports.push(portOf(flow) === portIn(flow.toJSON()));
+    for await (const flow of new Streamer({ source, fields: ['dst_port', 'segment'] }))
+      ports.push(portOf(flow) === portIn(flow.toJSON()));
+    for await (const flow of new Streamer({ source, userMetrics: { big: (packet) => packet.length } }))
+      ports.push(portOf(flow) === portIn(flow.toJSON()));
+    expect(ports.length).toBeGreaterThan(100);
+    expect(new Set(ports)).toEqual(new Set([true]));
+    expectTypeOf<NdpiMetrics['tls_version']>().toEqualTypeOf<string>();
   });
 });

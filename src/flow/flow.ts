@@ -5,7 +5,14 @@ import { NfstreamError } from '../errors.ts';
 import { FEATURES, type Feature } from './fields/field.ts';
 import * as read from './read-record.ts';
 import { RECORD_WORDS, type RecordStore, WORD_REASON } from './record.ts';
-import { FIELDS, type FieldValues, type FlagCount, type FlowMetrics, type FlowRecord } from './schema.ts';
+import {
+  type AnyRecord,
+  FIELDS,
+  type FieldValues,
+  type FlagCount,
+  type FlowMetrics,
+  type FlowRecord,
+} from './schema.ts';
 
 const SYN = 0;
 const CWR = 1;
@@ -18,7 +25,7 @@ const FIN = 7;
 
 /** Every field of the table can be read from a flow, whatever its schema; those with features have to be measured. */
 // biome-ignore lint/correctness/noUnusedVariables: it has to declare what the class declares
-export interface Flow<Metrics extends object = FlowMetrics, Data extends object = FlowRecord<Metrics>>
+export interface Flow<Metrics extends object = FlowMetrics, Data extends object = AnyRecord<Metrics>>
   extends Readonly<Omit<FieldValues, keyof FlowRecord>> {}
 
 /**
@@ -26,7 +33,7 @@ export interface Flow<Metrics extends object = FlowMetrics, Data extends object 
  * metric to export the flow at once) and what `metrics` and `classifiers` hold.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the getters are defined below, from the field table
-export class Flow<Metrics extends object = FlowMetrics, Data extends object = FlowRecord<Metrics>> {
+export class Flow<Metrics extends object = FlowMetrics, Data extends object = AnyRecord<Metrics>> {
   #store: RecordStore;
   #row: number;
   readonly #metrics: Metrics;

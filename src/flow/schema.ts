@@ -7,9 +7,9 @@ import { NfstreamError } from '../errors.ts';
 import { FeatureLayout, NO_FEATURES } from './feature-layout.ts';
 import { CLASSIC_FIELDS, IDENTITY_FIELDS } from './fields/classic.ts';
 import { type Column, FEATURES, type Feature, type Field } from './fields/field.ts';
-import { NDPI_FIELDS } from './fields/ndpi.ts';
+import { NDPI_FIELDS, type NdpiMetrics } from './fields/ndpi.ts';
 import { NFSTREAM6_FIELDS, NFSTREAM6_LAST_FIELDS, NFSTREAM6_NDPI_FIELDS } from './fields/nfstream6.ts';
-import { PROCESS_FIELDS } from './fields/process.ts';
+import { PROCESS_FIELDS, type ProcessMetrics } from './fields/process.ts';
 import { SPLT_FIELDS } from './fields/splt.ts';
 import { STATISTICS_FIELDS, type StatisticsName } from './fields/statistics.ts';
 import type { RecordShape } from './record.ts';
@@ -259,10 +259,28 @@ export type Nfstream6Record = ValuesOf<typeof NFSTREAM6_FIELDS>;
 /** What nDPI adds to a record of `nfstream6`. */
 export type Nfstream6NdpiValues = ValuesOf<typeof NFSTREAM6_NDPI_FIELDS>;
 
+/** What `systemVisibility` adds to a record of `nfstream6`. */
+export type Nfstream6ProcessValues = Omit<ValuesOf<typeof NFSTREAM6_LAST_FIELDS>, 'udps'>;
+
+/** Findings that no schema has as columns of their own; null where their classifier is off. */
+type Findings = {
+  [Name in Exclude<keyof (NdpiMetrics & ProcessMetrics), keyof Nfstream6NdpiValues>]:
+    | (NdpiMetrics & ProcessMetrics)[Name]
+    | null;
+};
+
 /** Every field, as a flow has it; reading one that is not measured throws NOT_MEASURED. */
-export type FieldValues = ValuesOf<typeof IDENTITY_FIELDS> &
+export type FieldValues = FlowRecord &
+  ValuesOf<typeof IDENTITY_FIELDS> &
   Nfstream6Record &
   StatisticsValues &
   SpltValues &
   Nfstream6NdpiValues &
-  ValuesOf<typeof NFSTREAM6_LAST_FIELDS>;
+  ValuesOf<typeof NFSTREAM6_LAST_FIELDS> &
+  Findings;
+
+/** A record whose schema or columns are only known at run time. */
+export type AnyRecord<Metrics extends object = FlowMetrics> = Partial<
+  Omit<FieldValues, 'metrics'> & { metrics: Metrics }
+> &
+  Record<string, unknown>;

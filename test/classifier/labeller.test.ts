@@ -35,7 +35,9 @@ async function label(
     await labeller.exit();
     await labeller.exit();
   }
-  return meter.takeFinished().flatMap((b) => Array.from({ length: b.count }, (_, row) => b.flow(row).toJSON()));
+  return meter
+    .takeFinished()
+    .flatMap((b) => Array.from({ length: b.count }, (_, row) => b.flow(row).toJSON() as FlowRecord));
 }
 
 class Recorder extends NFStreamClassifier {
