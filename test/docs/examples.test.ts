@@ -76,8 +76,9 @@ describe('documentation', () => {
   });
 
   it.each(commands.map((block) => [block.name, block] as const))('commands %s run', (_name, block) => {
-    // A run writes over nothing; these files are from the tests before.
-    for (const [, file] of block.code.matchAll(/ (?:-o|--stats) (\/tmp\/[\w.-]+)/g)) rmSync(file, { force: true });
+    // A run writes over nothing; these files and folders are from the tests before.
+    for (const [, file] of block.code.matchAll(/ (?:-o|--stats) (\/tmp\/[\w.-]+)/g))
+      rmSync(file, { force: true, recursive: true });
     execFileSync('bash', ['-euo', 'pipefail', '-c', block.code], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
   });
 });
