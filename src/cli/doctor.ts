@@ -12,8 +12,8 @@ import { loadNdpi } from '../native/ndpi.ts';
 import { grantCommand } from '../source/capture-rights.ts';
 import { openSource } from '../source/open-source.ts';
 import { PacketBatch, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
+import { version } from '../version.ts';
 import { printable } from './terminal.ts';
-import { version } from './version.ts';
 
 /** One thing that works or doesn't. */
 export interface DoctorFinding {

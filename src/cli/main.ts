@@ -1,11 +1,11 @@
 // The command line: which command, its flags, its exit code. Each command's code is loaded when it is run, so that
 // --version and --help answer at once.
 import { openOutput } from '../sink/output.ts';
+import { version } from '../version.ts';
 import { BUILD_NATIVE_FLAGS, DOCTOR_FLAGS, FIELDS_FLAGS, INTERFACES_FLAGS, METER_FLAGS, RUN_FLAGS } from './flags.ts';
 import { COMMANDS, type Command, commandHelp, mainHelp, USAGE } from './help.ts';
 import { parseFlags, usage } from './parse-flags.ts';
 import { errorText, exitCodeOf, isDebugging, isReaderGone, printError } from './report-error.ts';
-import { version } from './version.ts';
 
 /** Runs `nfstream ARGS...` and resolves with the exit code. Never rejects: errors are printed. */
 export async function main(args: readonly string[]): Promise<number> {

@@ -1,3 +1,4 @@
+// Whoever sees flows while they live.
 import type { Flow } from './flow.ts';
 import type { RecordStore } from './record.ts';
 

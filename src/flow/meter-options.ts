@@ -1,3 +1,4 @@
+// What a meter is told.
 import type { AccountingMode } from './accounting.ts';
 import type { RecordShape } from './record.ts';
 

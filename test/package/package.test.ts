@@ -178,7 +178,7 @@ describe('installed elsewhere', () => {
     const names = "import('nfstream').then((all) => console.log(Object.keys(all).sort().join(' ')))";
     expect(run('node', ['-e', names])).toMatchObject({
       status: 0,
-      stdout: expect.stringMatching(/^ERROR_CODES .*NFStreamClassifier NfstreamError OnnxClassifier Streamer /),
+      stdout: expect.stringMatching(/^ERROR_CODES .*NFStreamClassifier NfstreamError OnnxClassifier SCHEMAS Streamer /),
     });
     const inner = run('node', ['-e', "import('nfstream/dist/streamer.js')"]);
     expect(inner.stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
