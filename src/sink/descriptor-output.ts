@@ -1,10 +1,11 @@
 // An output on an open descriptor: pieces are gathered and written one chunk after the other.
 import { unlinkSync, write } from 'node:fs';
-import { type FileHandle, rename, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NfstreamError } from '../errors.ts';
 import type { Output } from './output.ts';
 import { existsMeanwhile, writeFailed } from './output-error.ts';
+import { placeFile } from './place-file.ts';
 
 /** Bytes are handed on when there are so many. */
 const CHUNK = 1 << 16;
@@ -121,7 +122,7 @@ export class DescriptorOutput implements Output {
       await this.#flush();
       await this.#written;
       await this.#handle?.close();
-      if (this.#renaming !== undefined) await this.#place(this.#renaming);
+      if (this.#renaming !== undefined) this.#place(this.#renaming);
       this.#renaming = undefined;
     } catch (error) {
       await this.abandon();
@@ -130,12 +131,10 @@ export class DescriptorOutput implements Output {
   }
 
   /** Somebody else may have made a file of the name since it was looked for. */
-  async #place({ temporary, final, overwrite }: Renaming): Promise<void> {
-    if (!overwrite && (await hasContent(final))) {
-      this.#renaming = undefined;
-      throw existsMeanwhile(this.name, temporary);
-    }
-    await rename(temporary, final);
+  #place({ temporary, final, overwrite }: Renaming): void {
+    if (placeFile(temporary, final, overwrite)) return;
+    this.#renaming = undefined;
+    throw existsMeanwhile(this.name, temporary);
   }
 
   async abandon(): Promise<void> {
@@ -160,14 +159,6 @@ export class DescriptorOutput implements Output {
       // Gone already, or beyond reach.
     }
     this.#renaming = undefined;
-  }
-}
-
-async function hasContent(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).size > 0;
-  } catch {
-    return false;
   }
 }
 

@@ -5,13 +5,15 @@
 // Node API, so that a program which has it open through that cache shares it.
 
 import { rmSync, type Stats, statSync } from 'node:fs';
-import { access, chmod, constants, open, realpath, rename, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { access, chmod, constants, open, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api';
 import { NfstreamError } from '../errors.ts';
 import type { Duckdb } from './duckdb-columns.ts';
+import { futurePath } from './future-path.ts';
 import { standardDescriptor } from './output.ts';
 import { existsMeanwhile, openFailed, opening } from './output-error.ts';
+import { placeFile } from './place-file.ts';
 
 /** Where DuckDB's files say what they are, behind a checksum. */
 const MAGIC_AT = 8;
@@ -125,10 +127,9 @@ export class DuckdbDatabase {
     this.#isKept = true;
     const { path, final, mode } = this.#place;
     if (final !== undefined) {
-      if (((await statOrNull(final))?.size ?? 0) > 0) throw existsMeanwhile(this.#target, path);
       // Some file systems have no modes.
       if (mode !== undefined) await chmod(path, mode).catch(() => {});
-      await rename(path, final);
+      if (!placeFile(path, final, false)) throw existsMeanwhile(this.#target, path);
     }
     return (await stat(final ?? path)).size;
   }
@@ -172,7 +173,7 @@ async function placeOf(target: string): Promise<Place> {
   try {
     if (standardDescriptor(target) !== null) throw refused('a database is a file');
     const existing = await statOrNull(target);
-    if (existing === null) return await newPlace(resolve(target));
+    if (existing === null) return await newPlace(await futurePath(target));
     if (existing.isDirectory()) throw refused('it is a folder');
     if (!existing.isFile()) throw refused('a database is a regular file');
     await access(target, constants.R_OK | constants.W_OK);

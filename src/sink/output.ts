@@ -8,9 +8,10 @@
 // stall signals and timers.
 import type { Stats } from 'node:fs';
 import { access, constants, open, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { NfstreamError } from '../errors.ts';
 import { DescriptorOutput } from './descriptor-output.ts';
+import { futurePath } from './future-path.ts';
 import { existsAlready, openFailed, opening } from './output-error.ts';
 
 const STANDARD_OUTPUT = 1;
@@ -81,11 +82,11 @@ export async function openOutput(target: string, options: OutputOptions = {}): P
   }
 }
 
-/** Behind a symbolic link it is the file that gets replaced, not the link. */
+/** Behind a symbolic link it is the file that gets made or replaced, not the link. */
 async function openBeside(target: string, existing: Stats | null, options: OutputOptions): Promise<Output> {
   const { overwrite = false, onFailure } = options;
   if (existing !== null) await access(target, constants.W_OK);
-  const final = existing === null ? resolve(target) : await realpath(target);
+  const final = existing === null ? await futurePath(target) : await realpath(target);
   // A quarter of what a name may have, as a character can take three bytes.
   const stem = basename(final).slice(0, 64);
   const temporary = join(dirname(final), `.${stem}.${process.pid}-${Math.random().toString(36).slice(2, 10)}.part`);

@@ -1,13 +1,9 @@
 // Whether two outputs are one and the same file, by whatever names.
-import { fstat, type Stats } from 'node:fs';
-import { readlink, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { type BigIntStats, fstat } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { NfstreamError } from '../errors.ts';
+import { futurePath } from './future-path.ts';
 import { standardDescriptor } from './output.ts';
-
-/** More symbolic links than this lead nowhere (Linux: 40). */
-const MOST_LINKS = 40;
 
 /** @throws NfstreamError INVALID_OPTION naming two targets that are one file, or one stream. */
 export async function refuseSameTargets(targets: readonly string[]): Promise<void> {
@@ -27,44 +23,33 @@ export async function refuseSameTargets(targets: readonly string[]): Promise<voi
   }
 }
 
-/** Null for devices and pipes: two outputs may share them. */
+/**
+ * What two names of one file, there or not yet, or of one FIFO or stream have in common. Null for devices: two outputs
+ * may share them.
+ */
 async function identityOf(target: string): Promise<string | null> {
   const descriptor = standardDescriptor(target);
+  return (await fileIdentityOf(target)) ?? (descriptor === null ? null : `descriptor ${descriptor}`);
+}
+
+/** The same of a file or FIFO; null for anything else. */
+export async function fileIdentityOf(target: string): Promise<string | null> {
+  const descriptor = standardDescriptor(target);
   const facts = descriptor === null ? await factsOf(target) : await openFacts(descriptor);
-  if (facts?.isFile()) return `${facts.dev}:${facts.ino}`;
-  if (descriptor !== null) return `descriptor ${descriptor}`;
-  return facts === null ? await pathOf(target) : null;
+  if (facts?.isFile() || (facts?.isFIFO() && descriptor === null)) return `${facts.dev}:${facts.ino}`;
+  return facts === null && descriptor === null ? futurePath(target) : null;
 }
 
-/** Of no file yet: the path that it will have, without links on the way. */
-async function pathOf(target: string): Promise<string> {
-  let path = resolve(target);
-  for (let links = 0; links < MOST_LINKS; links++) {
-    try {
-      path = resolve(dirname(path), await readlink(path));
-    } catch {
-      break;
-    }
-  }
+async function factsOf(path: string): Promise<BigIntStats | null> {
   try {
-    return join(await realpath(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
-}
-
-async function factsOf(path: string): Promise<Stats | null> {
-  try {
-    return await stat(path);
+    return await stat(path, { bigint: true });
   } catch {
     return null;
   }
 }
 
-async function openFacts(descriptor: number): Promise<Stats | null> {
-  try {
-    return await promisify(fstat)(descriptor);
-  } catch {
-    return null;
-  }
+function openFacts(descriptor: number): Promise<BigIntStats | null> {
+  return new Promise((fulfil) => {
+    fstat(descriptor, { bigint: true }, (error, facts) => fulfil(error === null ? facts : null));
+  });
 }

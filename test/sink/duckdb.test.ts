@@ -99,6 +99,9 @@ describe('a new database', () => {
     await writeAll(at('flows.duckdb'), [{}]);
     expect(statSync(at('empty')).mode & 0o777).toBe(0o640);
     expect(await query('SELECT count(*)::INT AS rows FROM flows', at('empty'))).toEqual([{ rows: 1 }]);
+    symlinkSync('none', at('link.duckdb'));
+    await writeAll(at('link.duckdb'), [{}]);
+    expect(await query('SELECT count(*)::INT AS rows FROM flows', at('none'))).toEqual([{ rows: 1 }]);
   });
 
   it('leaves nothing behind when it is abandoned or unlinked', async () => {

@@ -204,6 +204,14 @@ describe('two targets that are one', () => {
       },
     ],
     ['standard output', () => ['-', '/dev/stdout']],
+    [
+      'a FIFO',
+      (name) => {
+        execFileSync('mkfifo', [at(name)]);
+        symlinkSync(name, at('link.csv'));
+        return [at(name), at('link.csv')];
+      },
+    ],
   ])('%s: refused by name, and nothing is made', async (_, targets) => {
     const pair = targets('flows.csv');
     const before = readdirSync(folder, { recursive: true });

@@ -69,6 +69,20 @@ describe('a file', () => {
     expect(lstatSync(at('link')).isSymbolicLink()).toBe(true);
   });
 
+  it.each([{}, { overwrite: true }, { direct: true }])(
+    'is made where a symbolic link leads to that has no file yet: %j',
+    async (options) => {
+      mkdirSync(at('folder'));
+      symlinkSync('folder/flows', at('link'));
+      const output = await openOutput(at('link'), options);
+      await output.append('new');
+      await output.close();
+      expect(readFileSync(at('folder/flows'), 'utf8')).toBe('new');
+      expect(lstatSync(at('link')).isSymbolicLink()).toBe(true);
+      expect(readdirSync(folder).sort()).toEqual(['folder', 'link']);
+    },
+  );
+
   it('leaves nothing behind and the old one alone when it is abandoned', async () => {
     writeFileSync(at('flows'), 'old');
     const output = await openOutput(at('flows'), { overwrite: true });
@@ -120,6 +134,15 @@ describe('a file', () => {
     expect(readFileSync(at('flows'), 'utf8')).toBe('theirs');
     const [, path] = /is in (".*")$/.exec((error as Error).message) ?? [];
     expect(readFileSync(JSON.parse(path), 'utf8')).toBe('ours');
+  });
+
+  it('is that of one of two that are closed at once', async () => {
+    const two = [await openOutput(at('flows')), await openOutput(at('flows'))];
+    for (const output of two) await output.append('x');
+    const ends = await Promise.allSettled(two.map((output) => output.close()));
+    expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(readFileSync(at('flows'), 'utf8')).toBe('x');
+    expect(readdirSync(folder)).toHaveLength(2);
   });
 
   it('takes bytes beside text, and counts both', async () => {
