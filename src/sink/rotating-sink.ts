@@ -3,11 +3,10 @@
 //
 // Numbers go on behind the highest that is there, so that a service that starts again adds to what it left. With
 // `overwrite` they begin at 0, and what an earlier, longer run left behind the last file goes when all went well.
-import { unlinkSync } from 'node:fs';
-import { access, constants, readdir } from 'node:fs/promises';
+import { access, constants, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { FlowBatch } from '../flow/flow-batch.ts';
-import { openFailed } from './output-error.ts';
+import { openFailed, writeFailed } from './output-error.ts';
 import type { Sink, TargetSink } from './sink.ts';
 import type { RotateOptions } from './sink-options.ts';
 
@@ -97,7 +96,8 @@ export class RotatingSink implements TargetSink {
   async close(): Promise<void> {
     await this.#ending;
     await this.#finish();
-    for (let number = this.#number; this.#stale.has(number); number++) unlinkSync(partName(this.name, number));
+    // Behind a gap they may be anybody's.
+    for (let number = this.#number; this.#stale.has(number); number++) await remove(partName(this.name, number));
   }
 
   async abandon(): Promise<void> {
@@ -144,6 +144,15 @@ function partName(target: string, number: number): string {
   const ending = extname(target);
   const digits = String(number).padStart(DIGITS, '0');
   return join(dirname(target), `${basename(target, ending)}-${digits}${ending}`);
+}
+
+/** What an earlier run left; it may be gone already. */
+async function remove(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw writeFailed(path, error);
+  }
 }
 
 /** Of files that an earlier run left. */

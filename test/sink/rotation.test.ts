@@ -184,6 +184,19 @@ describe('names', () => {
     expect(visible()).toEqual(['flows-00000.csv', 'flows-00001.csv', 'flows-00009.csv']);
     expect(numbersOf(sink.files)).toEqual([[0, 1], [2]]);
   });
+
+  it('begin at 0 with overwrite though what was left goes meanwhile, and say what can not go', async () => {
+    for (const number of [0, 1]) writeFileSync(at(`flows-0000${number}.csv`), 'old');
+    mkdirSync(at('flows-00002.csv'));
+    const sink = await open('flows.csv', { rows: 2 }, { overwrite: true });
+    await sink.write(flows(2));
+    rmSync(at('flows-00001.csv'));
+    await expect(sink.close()).rejects.toMatchObject({
+      code: 'OUTPUT_FAILED',
+      message: expect.stringContaining('flows-00002.csv'),
+    });
+    expect(visible()).toEqual(['flows-00000.csv', 'flows-00002.csv']);
+  });
 });
 
 describe('the end', () => {
