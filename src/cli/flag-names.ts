@@ -1,5 +1,6 @@
 // Messages of the library in the words of the command line.
 import { NfstreamError } from '../errors.ts';
+import { FEATURES, type Feature } from '../flow/schema.ts';
 import { OVERWRITE_HINT } from '../sink/output-error.ts';
 import { METER_FLAGS } from './flags.ts';
 
@@ -18,11 +19,24 @@ const SINK_FLAGS: readonly [RegExp, string][] = [
   [/ for rotate(?= but received )/, ' for --rotate-rows, --rotate-bytes and --rotate-seconds'],
 ];
 
+/** A table always has the name that it has by default. */
+const HINT = new RegExp(`${OVERWRITE_HINT}(, or give another table)?$`);
+
+/** What turns on, or off, what a field takes. */
+const FEATURE_FLAGS: Partial<Record<Feature, string>> = {
+  statistics: 'which takes --statistics',
+  splt: 'which takes --splt N',
+  processes: 'which takes --system-visibility',
+  userCode: 'which takes --plugin',
+  ndpi: 'which --no-ndpi turns off',
+  tunnels: 'which --no-decode-tunnels turns off',
+};
+
 /** The Streamer and sinks name their options in messages; whoever typed a flag looks for the flag. */
 export function withFlagNames(error: unknown): unknown {
-  if (error instanceof NfstreamError && error.code === 'OUTPUT_EXISTS' && error.message.endsWith(OVERWRITE_HINT)) {
+  if (error instanceof NfstreamError && error.code === 'OUTPUT_EXISTS' && HINT.test(error.message)) {
     const { code, file = '', cause } = error;
-    const message = `${error.message.slice(0, -OVERWRITE_HINT.length)}to replace it: --overwrite`;
+    const message = error.message.replace(HINT, 'to replace it: --overwrite');
     return new NfstreamError(code, message, { file, cause });
   }
   // A file's name can read like anything, and so can what user code says.
@@ -36,6 +50,9 @@ export function withFlagNames(error: unknown): unknown {
   }
   if (code === 'INVALID_OPTION') {
     for (const [pattern, flag] of SINK_FLAGS) message = message.replace(pattern, flag);
+    for (const [feature, flag] of Object.entries(FEATURE_FLAGS)) {
+      message = message.replace(`, which takes ${FEATURES[feature as Feature]}`, `, ${flag}`);
+    }
   }
   if (code === 'NDPI_UNAVAILABLE') {
     message += `${message.includes('\n') ? '\n' : '; '}without labels it works: --no-ndpi`;

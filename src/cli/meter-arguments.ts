@@ -1,5 +1,6 @@
 // Parsed flags into what a run needs: the Streamer's options, where flows go and in which formats, what else to print.
 import type { StreamerOptions } from '../options.ts';
+import { standardDescriptor } from '../sink/output.ts';
 import { type SinkOptions, sinkTargets, type TargetFormat } from '../sink/sink-options.ts';
 import { withFlagNames } from './flag-names.ts';
 import { METER_FLAGS } from './flags.ts';
@@ -48,7 +49,7 @@ export function meterArguments({ values, lists, operands }: ParsedFlags): MeterA
   }
   const text = (name: string) => values.get(name) as string | undefined;
   const { outputs, sinkOptions } = outputsOf(values, lists.get('output') ?? []);
-  const isOnStdout = outputs.some(({ target }) => target === '-');
+  const isOnStdout = outputs.some(({ target }) => standardDescriptor(target) === 1);
   const plugins = (lists.get('plugin') ?? []).map(checkPlugin);
   // It costs, and finds what only user code can do wrong.
   const debug = plugins.length > 0 && isDebugging(values.has('debug'));

@@ -9,7 +9,7 @@
 // all flows up to there; a reader that leaves ends it only where it was the last.
 import { basename } from 'node:path';
 import type { UserCode } from '../plugin/plugin.ts';
-import { type Output, openOutput } from '../sink/output.ts';
+import { type Output, openOutput, standardDescriptor } from '../sink/output.ts';
 import type { SinkColumns } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
 import { changeUser } from './change-user.ts';
@@ -25,7 +25,7 @@ import { SignalWatch } from './signals.ts';
 import { Summary } from './summary.ts';
 import { summaryTable } from './summary-table.ts';
 import { printable, terminalOf } from './terminal.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 import { Warnings } from './warnings.ts';
 
 /** Exit code of damaged input: what was read before the damage is good. */
@@ -193,7 +193,7 @@ async function closeUnused(streamer: Streamer): Promise<void> {
 function showsProgress({ outputs, isQuiet }: MeterArguments): boolean {
   const { TERM } = process.env;
   if (isQuiet || TERM === 'dumb' || !terminalOf('stderr').isTerminal) return false;
-  return outputs.every(({ target }) => target !== '-') || !terminalOf('stdout').isTerminal;
+  return outputs.every(({ target }) => standardDescriptor(target) !== 1) || !terminalOf('stdout').isTerminal;
 }
 
 /** What became of the flows: the summary, or a line for whoever sits there. */

@@ -64,16 +64,18 @@ export class Outputs {
 
   /** Hands flows to all outputs. One that fails is given up; rejects only with what is no output's fault. */
   async write(batch: FlowBatch): Promise<void> {
+    const users: NfstreamError[] = [];
     for (const sink of this.#sound) {
       try {
         const wait = sink.write(batch);
         if (wait !== undefined) await wait;
       } catch (error) {
-        // User code left what no format can hold: the rows before it are good.
-        if (error instanceof NfstreamError && error.code.startsWith('USER_')) throw error;
-        await this.#giveUp(sink, error);
+        // User code left what the format can't hold: the rows before it are good, in this output and the others.
+        if (error instanceof NfstreamError && error.code.startsWith('USER_')) users.push(error);
+        else await this.#giveUp(sink, error);
       }
     }
+    if (users.length > 0) throw users[0];
   }
 
   /** Finishes what is left; a file gets its name now. Never rejects: see `failures`. */

@@ -1,6 +1,6 @@
 // Keeps a slip of the fingers from replacing a capture or a plugin by flows or counters, or one output by another.
 import { stat } from 'node:fs/promises';
-import { refuseSameTargets } from '../sink/same-target.ts';
+import { fileIdentityOf, refuseSameTargets } from '../sink/same-target.ts';
 import { withFlagNames } from './flag-names.ts';
 import type { MeterArguments } from './meter-arguments.ts';
 import { usage } from './parse-flags.ts';
@@ -24,21 +24,17 @@ export async function refuseToOverwriteSources({ files, plugins, outputs, stats 
     throw usage(`Expected a file that is no ${role} for --${flag} but received ${JSON.stringify(target)}`);
   };
   const targets = outputs.map(({ target }) => target);
-  const written = new Set<string>();
-  for (const target of targets) {
-    const file = await identityOf(target);
-    refuseRead('output', target, file);
-    if (file !== null) written.add(file);
-  }
+  for (const target of targets) refuseRead('output', target, await identityOf(target));
   try {
     await refuseSameTargets(targets);
   } catch (error) {
     throw usage((withFlagNames(error) as Error).message);
   }
-  const counters = stats === null ? null : await identityOf(stats);
-  if (counters === null) return;
-  refuseRead('stats', stats, counters);
-  if (written.has(counters)) {
+  if (stats === null) return;
+  refuseRead('stats', stats, await identityOf(stats));
+  const counters = await fileIdentityOf(stats);
+  const written = await Promise.all(targets.map(fileIdentityOf));
+  if (counters !== null && written.includes(counters)) {
     throw usage(`Expected different files for --output and --stats but received ${JSON.stringify(stats)} for both`);
   }
 }

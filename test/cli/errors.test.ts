@@ -153,6 +153,18 @@ describe('wrong values', () => {
     expect(await inProcess([source, flag, value])).toEqual({ code: 2, stderr });
   });
 
+  it.each([
+    [['--fields', 'src2dst_max_ps'], '"src2dst_max_ps", which takes --statistics'],
+    [['--fields', 'splt_ps'], '"splt_ps", which takes --splt N'],
+    [['--fields', 'process_id'], '"process_id", which takes --system-visibility'],
+    [['--fields', 'udps'], '"udps", which takes --plugin'],
+    [['--fields', 'application_name', '--no-ndpi'], '"application_name", which --no-ndpi turns off'],
+    [['--fields', 'tunnel_id', '--no-decode-tunnels'], '"tunnel_id", which --no-decode-tunnels turns off'],
+  ])('%j is refused with the flag that turns it on, or off', async (args, received) => {
+    const stderr = `nfstream: Expected fields that are measured for --fields but received ${received} [INVALID_OPTION]\n`;
+    expect(await inProcess([source, ...args])).toEqual({ code: 2, stderr });
+  });
+
   it('--filter is refused with what libpcap says', async () => {
     const { code, stderr } = await nfstream([source, '--filter', 'tcp prot 5']);
     expect(code).toBe(2);

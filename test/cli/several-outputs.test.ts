@@ -1,6 +1,6 @@
 // Several -o in a run, rotation, and what of it is there however the run ends.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,11 +74,42 @@ describe('several outputs', () => {
     const twice = await nfstream([small, '--no-ndpi', '-o', at('a.csv'), '-o', join(at('.'), 'a.csv')]);
     expect(twice).toMatchObject({ code: 2, stdout: '' });
     expect(twice.stderr).toMatch(/^nfstream: Expected different files for --output but received "[^\n]* \[USAGE\]\n$/);
+    const counters = await nfstream([small, '--no-ndpi', '-o', at('c.json'), '--stats', `${at('.')}/./c.json`]);
+    expect(counters.stderr).toMatch(/^nfstream: Expected different files for --output and --stats [^\n]* \[USAGE\]\n$/);
     const read = await nfstream([small, '--no-ndpi', '-o', at('a.csv'), '-o', small, '--format=json', '--overwrite']);
     expect(read.stderr).toMatch(/^nfstream: Expected a file that is no SOURCE for --output [^\n]* \[USAGE\]\n$/);
     const redirected = await bash(`nfstream ${small} --no-ndpi -o - -o ${at('b.jsonl')} > ${at('b.jsonl')}`);
     expect(redirected).toMatchObject({ code: 2 });
     expect(readdirSync(at('.'))).toEqual(['b.jsonl']);
+  });
+
+  it('leave standard output to rows by whatever name, and send the summary elsewhere', async () => {
+    for (const name of ['/dev/fd/1', '/proc/self/fd/1']) {
+      const { stdout, stderr } = await nfstream([small, '--no-ndpi', '--summary', '-o', name]);
+      for (const line of stdout.trimEnd().split('\n')) JSON.parse(line);
+      expect(stderr).toContain('flows');
+    }
+  });
+
+  it('all have the flows before one whose metric is no JSON', async () => {
+    const at = folderOf('circle');
+    const plugin = at('plugin.mjs');
+    writeFileSync(
+      plugin,
+      `let packets = 0;
+       export const userMetrics = {
+         m: () => { const value = {}; if (++packets > 20) value.self = value; return value; },
+       };`,
+    );
+    const names = ['a.jsonl', 'a.csv', 'a.parquet', 'a.arrows', 'a.jsonl.ndjson'];
+    const targets = names.flatMap((name) => ['-o', at(name)]);
+    const stats = ['--stats', at('stats.json')];
+    const { code, stderr } = await nfstream([small, '--no-ndpi', '--plugin', plugin, ...targets, ...stats]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^nfstream: [^\n]* \[USER_METRIC_FAILED\]\n$/)]);
+    const { outputs } = JSON.parse(readFileSync(at('stats.json'), 'utf8'));
+    const rows = readFileSync(at('a.jsonl'), 'utf8').split('\n').length - 1;
+    expect(rows).toBeGreaterThan(0);
+    expect(outputs).toMatchObject(names.map((name) => ({ rows, files: [at(name)] })));
   });
 
   it('go on where the reader of one leaves', async () => {
