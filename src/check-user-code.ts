@@ -5,7 +5,7 @@ import { MAX_CLASSIFIERS } from './classifier/labeller.ts';
 import { NfstreamError } from './errors.ts';
 import { NDPI_FIELDS } from './flow/fields/ndpi.ts';
 import { PROCESS_FIELDS } from './flow/fields/process.ts';
-import { SCHEMAS, type SchemaName } from './flow/schema.ts';
+import { FIELDS, SCHEMAS, type SchemaName } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
 
 export function checkMetrics(value: unknown, taken: Taken): Readonly<Record<string, UserMetric>> {
@@ -24,14 +24,18 @@ export function checkMetrics(value: unknown, taken: Taken): Readonly<Record<stri
 /** Whose names user code can't have, besides the columns'. */
 export interface Taken {
   readonly schema: SchemaName;
+  /** Columns instead of the schema's, by name: fields, and metrics. */
+  readonly fields: readonly string[] | undefined;
   readonly ndpi: boolean;
   readonly process: boolean;
 }
 
 /** Both kinds of user code put values under their names beside the columns and what built-in classifiers find. */
 function refuseTaken(what: string, name: string, taken: Taken): void {
+  const named = (taken.fields ?? []).filter((field) => FIELDS.has(field));
+  const columns = [...SCHEMAS[taken.schema], ...named].map((column) => ({ name: column }));
   const owners = [
-    { owner: 'a core column', has: true, columns: SCHEMAS[taken.schema].map((column) => ({ name: column as string })) },
+    { owner: 'a core column', has: true, columns },
     { owner: 'a finding of nDPI', has: taken.ndpi, columns: NDPI_FIELDS },
     { owner: 'a finding of systemVisibility', has: taken.process, columns: PROCESS_FIELDS },
   ];

@@ -219,8 +219,10 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
   }
   const schema = oneOf('schema', options.schema, SCHEMA_NAMES, DEFAULTS.schema);
   const defaults = SCHEMA_DEFAULTS[schema];
+  const columns = fields(options.fields);
   const taken: Taken = {
     schema,
+    fields: columns,
     ndpi: options.enableNdpi !== false,
     process: options.systemVisibility === true,
   };
@@ -235,7 +237,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     inactiveTimeout: seconds('inactiveTimeout', options.inactiveTimeout, defaults.inactiveTimeout),
     tcpEnd: boolean('tcpEnd', options.tcpEnd, DEFAULTS.tcpEnd),
     schema,
-    fields: fields(options.fields),
+    fields: columns,
     statistics: boolean('statistics', options.statistics, DEFAULTS.statistics),
     splt: integer('splt', options.splt, 0, MAX_SPLT, DEFAULTS.splt),
     accountingMode: oneOf('accountingMode', options.accountingMode, ACCOUNTING_MODES, DEFAULTS.accountingMode),

@@ -71,6 +71,8 @@ export interface RecordShape {
   readonly layout: FeatureLayout;
   /** The columns of the record as plain data, in their order. */
   readonly columns: readonly Column[];
+  /** Names under which built-in classifiers write into `flow.metrics`: what else is there is user code's. */
+  readonly findings: ReadonlySet<string>;
 }
 
 /** Records side by side, seen as words and as doubles. `grow` replaces the views: read them anew after it. */

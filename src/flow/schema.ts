@@ -90,7 +90,12 @@ export function shapeOf(options: ColumnOptions): RecordShape {
     splt,
     exactTimes,
   });
-  return { layout, columns };
+  return { layout, columns, findings: findingsOf(options) };
+}
+
+/** What built-in classifiers write into `flow.metrics`. */
+function findingsOf({ enableNdpi, systemVisibility }: Pick<ColumnOptions, 'enableNdpi' | 'systemVisibility'>) {
+  return new Set([...(enableNdpi ? names(NDPI_FIELDS) : []), ...(systemVisibility ? names(PROCESS_FIELDS) : [])]);
 }
 
 function fieldsOf(options: ColumnOptions): Field[] {
@@ -213,7 +218,11 @@ export function tableColumns(
 }
 
 /** The record of `classic` without features: what a store has unless it is told. */
-export const CLASSIC_SHAPE: RecordShape = { layout: new FeatureLayout(NO_FEATURES), columns: CLASSIC_FIELDS };
+export const CLASSIC_SHAPE: RecordShape = {
+  layout: new FeatureLayout(NO_FEATURES),
+  columns: CLASSIC_FIELDS,
+  findings: findingsOf({ enableNdpi: true, systemVisibility: true }),
+};
 
 /** What a metric can hold: plain data. A table's cell shows lists and objects as JSON. */
 export type MetricValue = number | string | boolean | null | number[] | string[] | { [name: string]: MetricValue };

@@ -7,10 +7,11 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { nearest } from '../check-option.ts';
+import { checkClassifiers, checkMetrics, type Taken } from '../check-user-code.ts';
 import { NFStreamClassifier } from '../classifier/classifier.ts';
 import { NfstreamError } from '../errors.ts';
+import type { SchemaName } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';
-import { resolveOptions } from '../options.ts';
 import { loadFailed, readFailed } from './plugin-error.ts';
 
 export interface UserCode {
@@ -29,9 +30,14 @@ const EXPORTS = ['userMetrics', 'userClassifiers'] as const;
  * Loads the plugins one after the other and puts together what they export, in the order given.
  * @throws NfstreamError PLUGIN_FAILED, naming the file.
  */
-export async function loadPlugins(files: readonly string[], hasNdpi = true): Promise<UserCode> {
+export async function loadPlugins(
+  files: readonly string[],
+  hasNdpi = true,
+  schema: SchemaName = 'classic',
+): Promise<UserCode> {
   const plugins: Plugin[] = [];
-  for (const file of files) plugins.push(pluginOf(file, await importPlugin(file), hasNdpi));
+  const taken: Taken = { schema, fields: undefined, ndpi: hasNdpi, process: false };
+  for (const file of files) plugins.push(pluginOf(file, await importPlugin(file), taken));
   refuseClashes('metric', plugins, ({ userMetrics }) => Object.keys(userMetrics));
   refuseClashes('classifier', plugins, ({ userClassifiers }) => userClassifiers.map(({ name }) => name));
   return {
@@ -71,7 +77,7 @@ async function readPlugin(file: string): Promise<{ filename: string; source: str
   }
 }
 
-function pluginOf(file: string, exported: ReadonlyMap<string, unknown>, hasNdpi: boolean): Plugin {
+function pluginOf(file: string, exported: ReadonlyMap<string, unknown>, taken: Taken): Plugin {
   const values = EXPORTS.map((name) => exported.get(name) ?? exported.get(`default.${name}`));
   const names = [...exported.keys()].sort();
   const slip = names.find(isSlip);
@@ -81,13 +87,8 @@ function pluginOf(file: string, exported: ReadonlyMap<string, unknown>, hasNdpi:
   const [userMetrics, userClassifiers] = values;
   try {
     // The Streamer's own checks, while it is known whose values they are.
-    const checked = resolveOptions({
-      source: '-',
-      enableNdpi: hasNdpi,
-      ...(userMetrics === undefined ? {} : { userMetrics: userMetrics as UserCode['userMetrics'] }),
-      ...(userClassifiers === undefined ? {} : { userClassifiers: userClassifiers as NFStreamClassifier[] }),
-    });
-    return { file, userMetrics: checked.userMetrics, userClassifiers: checked.userClassifiers };
+    const checked = checkMetrics(userMetrics, taken);
+    return { file, userMetrics: checked, userClassifiers: checkClassifiers(userClassifiers, taken, checked) };
   } catch (error) {
     if (!(error instanceof NfstreamError)) throw error;
     const message = `${JSON.stringify(file)}: ${error.message}${hintFor(userClassifiers)}`;

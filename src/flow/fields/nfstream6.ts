@@ -3,8 +3,6 @@
 import * as read from '../read-record.ts';
 import type { FlowMetrics } from '../schema.ts';
 import type { Field } from './field.ts';
-import { NDPI_FIELDS } from './ndpi.ts';
-import { PROCESS_FIELDS } from './process.ts';
 
 /**
  * DIFFERS: NFStream cuts times to whole milliseconds, and so do these columns (start_time and end_time do not), unless
@@ -298,8 +296,6 @@ export const NFSTREAM6_NDPI_FIELDS = [
   },
 ] as const satisfies readonly Field[];
 
-const FINDINGS: ReadonlySet<string> = new Set([...NDPI_FIELDS, ...PROCESS_FIELDS].map(({ name }) => name));
-
 /** The last columns of the schema `nfstream6`. */
 export const NFSTREAM6_LAST_FIELDS = [
   {
@@ -307,8 +303,8 @@ export const NFSTREAM6_LAST_FIELDS = [
     type: 'object',
     meaning: 'what user code measured and found, by name; in a table a column udps.NAME each',
     feature: 'userCode',
-    read: (_store, _row, metrics) =>
-      Object.fromEntries(Object.entries(metrics).filter(([name]) => !FINDINGS.has(name))),
+    read: ({ shape }, _row, metrics) =>
+      Object.fromEntries(Object.entries(metrics).filter(([name]) => !shape.findings.has(name))),
   },
   {
     name: 'system_process_pid',
