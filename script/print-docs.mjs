@@ -127,7 +127,7 @@ const typeRows = new Map();
 for (const field of FIELDS.values()) {
   for (const type of [field.type, field.exactType ?? field.type]) {
     const column = { ...field, type };
-    const arrow = String(columnBuffer(column, 'none').field.type);
+    const arrow = String(columnBuffer(column, false).field.type);
     const binary = [parquetType(arrow), arrow, kinds.of(column).sql].map((name) => `\`${name}\``);
     typeRows.set(typeName(column), [typeName(column), JSON_FORM[type], CSV_FORM[type], ...binary]);
   }
