@@ -10,7 +10,7 @@ import { FLOW_BATCH_ROWS, type FlowBatch } from '../flow/flow-batch.ts';
 import type { FlowMetrics } from '../flow/schema.ts';
 import { type Duckdb, DuckdbColumn, folded, Kinds, tableNames } from './duckdb-columns.ts';
 import { DuckdbDatabase, duckdbReason, loadDuckdb } from './duckdb-database.ts';
-import { OVERWRITE_HINT } from './output-error.ts';
+import { OVERWRITE_HINT, writeFailed } from './output-error.ts';
 import type { Sink, SinkColumns } from './sink.ts';
 
 /** Most rows of a chunk (STANDARD_VECTOR_SIZE). */
@@ -218,6 +218,7 @@ function quoted(name: string): string {
 }
 
 function failed(target: string, cause: unknown): NfstreamError {
+  if ((cause as NodeJS.ErrnoException).errno !== undefined) return writeFailed(target, cause);
   const message = `Writing ${JSON.stringify(target)} failed: ${duckdbReason(cause)}`;
   return new NfstreamError('OUTPUT_FAILED', message, { file: target, cause });
 }

@@ -104,6 +104,17 @@ describe('a new database', () => {
     expect(await query('SELECT count(*)::INT AS rows FROM flows', at('none'))).toEqual([{ rows: 1 }]);
   });
 
+  it('says that its folder is gone', async () => {
+    mkdirSync(at('folder'));
+    const sink = await DuckdbSink.open(at('folder/flows.duckdb'), classicColumns());
+    rmSync(at('folder'), { recursive: true });
+    expect(await failure(write(sink, Array(4000).fill({})))).toMatchObject({
+      code: 'OUTPUT_FAILED',
+      message: `Writing ${JSON.stringify(at('folder/flows.duckdb'))} failed: no such file or directory (ENOENT)`,
+    });
+    await sink.abandon();
+  });
+
   it('leaves nothing behind when it is abandoned or unlinked', async () => {
     const abandoned = await DuckdbSink.open(at('a.duckdb'), classicColumns());
     await write(abandoned, Array(4000).fill({}));
