@@ -6,7 +6,8 @@
 //
 // A packet never touches the wheel. When the clock leaves a bucket, its flows are looked at once: those that were seen
 // since go to the bucket of their new deadline, the others have ended. Each flow so moves at most once a timeout.
-// Deadlines further ahead than the wheel reaches (hours) are queued at its end, and again from there.
+// Deadlines further ahead than the wheel reaches (a minute at least) are queued at its end, and again from there.
+// Whoever brings a deadline forward takes the flow out and adds it anew.
 // A flow leaves at most one tick after its deadline; the meter splits flows exactly, whatever the wheel has seen.
 
 import type { RecordStore } from './record.ts';
@@ -53,7 +54,8 @@ export class ExpiryWheel {
     this.#isUsed = Number.isFinite(timeout) || ends !== null;
     const finite = Number.isFinite(timeout) ? timeout : TICKS_PER_TIMEOUT * MAX_TICK_MS;
     this.#tickMs = Math.max(1, Math.min(MAX_TICK_MS, finite / TICKS_PER_TIMEOUT));
-    this.#reach = Math.min(Math.floor(finite / this.#tickMs) + 2, MAX_BUCKETS);
+    // A conversation that rests is queued until it is inactive, however short the active timeout is.
+    this.#reach = this.#isUsed ? Math.min(Math.floor(inactiveMs / this.#tickMs) + 2, MAX_BUCKETS) : 1;
     const buckets = 2 ** Math.ceil(Math.log2(this.#reach));
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#tails = new Int32Array(buckets).fill(-1);

@@ -216,6 +216,9 @@ export class FlowMeter {
             this.#goOn(slot, time);
           } else if (starts !== null && starts.get(slot) === NEVER) {
             this.#goOn(slot, time);
+            // It was queued to rest for longer than it may be active.
+            wheel.remove(slot);
+            wheel.add(slot);
           }
         }
         let direction = flow & 1;

@@ -1,7 +1,8 @@
 // The meter of a source whose time goes on by itself: flows end although nothing arrives, in time, and are cut where an
 // offline run cuts them.
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { ExpiryWheel } from '../../src/flow/expiry-wheel.ts';
 import { Flow } from '../../src/flow/flow.ts';
 import type { FlowObserver } from '../../src/flow/flow-observer.ts';
 import { FlowMeter } from '../../src/flow/meter.ts';
@@ -255,6 +256,25 @@ describe('a conversation whose flow was cut', () => {
     expect(run.meter.flowsEvicted).toBe(0);
     expect(watcher.live.size).toBe(0);
   });
+
+  it.each([0, 20, 1000])(
+    'is not looked at over and over until it is inactive (active timeout of %i ms)',
+    (activeTimeoutMs) => {
+      const add = vi.spyOn(ExpiryWheel.prototype, 'add');
+      try {
+        const run = new LiveRun({ activeTimeoutMs });
+        run.packet(packet(0));
+        for (let clockMs = 0; clockMs <= 29_000; clockMs += 10) run.advance(clockMs);
+        expect(parts(run.ended.map(({ record }) => record))).toEqual([[1, 0, '0.0.0.1', 1, 0, 1]]);
+        run.packet(packet(29_000));
+        run.advance(29_000 + activeTimeoutMs + TICK_MS);
+        expect(run.ended).toHaveLength(2);
+        expect(add.mock.calls.length).toBeLessThan(10);
+      } finally {
+        add.mockRestore();
+      }
+    },
+  );
 });
 
 it('says which timeout passed first, however late somebody looks', () => {
