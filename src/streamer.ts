@@ -228,6 +228,8 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
    * Rejects as iterating does, after the flows so far were written, and with OUTPUT_* or SINK_UNAVAILABLE.
    */
   async to(target: string | readonly string[], options: SinkOptions = {}): Promise<WrittenFlows> {
+    // Before a file is opened: what an earlier run wrote there stays.
+    this.#refuseTwice();
     const { openSinks } = await import('./sink/open-sink.ts');
     const { writeFlows } = await import('./write-flows.ts');
     const targets = typeof target === 'string' ? [target] : target;
@@ -286,9 +288,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   }
 
   async *#batches(): AsyncGenerator<FlowBatch, void> {
-    if (this.#isIterated) {
-      throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
-    }
+    this.#refuseTwice();
     const { signal, handleSigint, maxFlows } = this.#options;
     this.#isIterated = true;
     this.#metering ??= this.#build();
@@ -319,6 +319,11 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
       process.off('SIGINT', stop);
       cancelDuration();
     }
+  }
+
+  #refuseTwice(): void {
+    if (!this.#isIterated) return;
+    throw new NfstreamError('ALREADY_ITERATED', 'A Streamer can be iterated once; make another to meter it again');
   }
 
   #build(): Metering {

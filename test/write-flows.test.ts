@@ -38,6 +38,17 @@ describe('streamer.to', () => {
     expect(readdirSync(at).sort()).toEqual(['flows.arrow', 'flows.csv', 'flows.jsonl', 'flows.parquet']);
   });
 
+  it('runs once, and leaves what the first run wrote as it is', async () => {
+    const target = join(place(), 'flows.jsonl');
+    const streamer = plain({});
+    await streamer.to(target);
+    const written = readFileSync(target, 'utf8');
+    // A live run writes under the file's own name from the start.
+    const again = streamer.to(target, { overwrite: true, direct: true });
+    await expect(again).rejects.toMatchObject({ code: 'ALREADY_ITERATED' });
+    expect(readFileSync(target, 'utf8')).toBe(written);
+  });
+
   it('takes any schema, and rotation', async () => {
     const at = place();
     const options = { schema: 'nfstream6', statistics: true, splt: 3 } as const;
