@@ -1,3 +1,4 @@
+// Where a file will be that is not there yet: what two names of it, and links that lead to nothing, have in common.
 import { readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 

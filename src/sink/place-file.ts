@@ -1,3 +1,4 @@
+// The last step of a file that was written under a temporary name.
 import { renameSync, statSync } from 'node:fs';
 
 /**
