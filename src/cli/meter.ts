@@ -12,6 +12,7 @@ import type { UserCode } from '../plugin/plugin.ts';
 import { type Output, openOutput, standardDescriptor } from '../sink/output.ts';
 import type { SinkColumns } from '../sink/sink.ts';
 import { Streamer } from '../streamer.ts';
+import { version } from '../version.ts';
 import { changeUser } from './change-user.ts';
 import { withFlagNames } from './flag-names.ts';
 import type { MeterArguments } from './meter-arguments.ts';
@@ -25,7 +26,6 @@ import { SignalWatch } from './signals.ts';
 import { Summary } from './summary.ts';
 import { summaryTable } from './summary-table.ts';
 import { printable, terminalOf } from './terminal.ts';
-import { version } from '../version.ts';
 import { Warnings } from './warnings.ts';
 
 /** Exit code of damaged input: what was read before the damage is good. */
