@@ -1,6 +1,7 @@
 // The façade: options in, an async iterable of flows out. It builds the stages and hands them to the pipeline.
 import type { Table } from 'apache-arrow';
 import { buildPipeline } from './build-pipeline.ts';
+import { invalid } from './check-option.ts';
 import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
 import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
 import type { Packet } from './classifier/packet.ts';
@@ -230,16 +231,17 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   async to(target: string | readonly string[], options: SinkOptions = {}): Promise<WrittenFlows> {
     // Before a file is opened: what an earlier run wrote there stays.
     this.#refuseTwice();
-    const { openSinks } = await import('./sink/open-sink.ts');
-    const { writeFlows } = await import('./write-flows.ts');
     const targets = typeof target === 'string' ? [target] : target;
+    if (Array.isArray(targets) && targets.length === 0) throw invalid('target', 'a path or a list of paths', targets);
+    const { SinkGroup } = await import('./sink/sink-group.ts');
+    const { writeFlows } = await import('./write-flows.ts');
     const stop = () => this.stop();
-    const sinks = await openSinks(targets, await this.sinkColumns(), {
+    const sinks = await SinkGroup.open(targets, await this.sinkColumns(), {
       direct: this.isLive,
       onFailure: stop,
       ...options,
     });
-    return writeFlows(this.batches(), sinks);
+    return writeFlows(this.batches(), sinks, stop);
   }
 
   /** Meters the source into an Arrow table in memory (apache-arrow): all flows at once, for captures that fit. */

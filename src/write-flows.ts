@@ -1,71 +1,43 @@
-// A run's flows into files: what `streamer.to` does, and what the command line does with several outputs.
+// A run's flows into files: what `streamer.to` does.
 import { NfstreamError } from './errors.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
-import type { TargetSink } from './sink/sink.ts';
+import type { SinkGroup } from './sink/sink-group.ts';
 
 /** What became of a run's flows. */
 export interface WrittenFlows {
   /** Flows written, to each target. */
   rows: number;
-  /** Paths of the files, in the order in which they were finished. */
+  /** Paths of the files, in the order of the targets, those of one in the order in which they were finished. */
   files: string[];
 }
 
 /**
- * Writes all batches to all sinks and finishes them. Whatever ends the run, flows so far are kept: files get their names.
- * They are given up where there are none because the run failed, and where one of the sinks failed it is given up and
- * the run ends. Rejects with the first failure.
+ * Writes all batches to all sinks and finishes them. Whatever ends the run, flows so far are kept: files get their names. They
+ * are given up only where there are none because the run failed. A sink that fails is given up alone; `stop` is called then, and
+ * the others get the flows that are live. Rejects with the first failure.
  */
 export async function writeFlows(
   batches: AsyncIterable<FlowBatch>,
-  sinks: readonly TargetSink[],
+  sinks: SinkGroup,
+  stop: () => void,
 ): Promise<WrittenFlows> {
   const failures: unknown[] = [];
-  const failed = new Set<TargetSink>();
-  const attempt = async (sink: TargetSink, work: () => Promise<void> | void) => {
-    try {
-      await work();
-    } catch (error) {
-      failures.push(error);
-      failed.add(sink);
-    }
-  };
   let rows = 0;
   try {
     for await (const batch of batches) {
       rows += batch.count;
-      for (const sink of sinks) {
-        const wait = trying(sink, batch, attempt);
-        if (wait !== undefined) await wait;
-      }
-      if (failures.length > 0) break;
+      await sinks.write(batch);
+      if (sinks.areAllGone) break;
+      if (sinks.failures.length > 0) stop();
     }
   } catch (error) {
     failures.push(error);
   }
   const isKept = rows > 0 || failures.every(isDamage);
-  for (const sink of sinks) {
-    if (failed.has(sink) || !isKept) await sink.abandon();
-    else await attempt(sink, () => sink.close());
-  }
-  if (failures.length > 0) throw failures[0];
-  return { rows, files: sinks.flatMap(({ files }) => files) };
-}
-
-/** HOT PATH: most writes are done when they return, and then nothing is awaited. */
-function trying(
-  sink: TargetSink,
-  batch: FlowBatch,
-  attempt: (sink: TargetSink, work: () => Promise<void> | void) => Promise<void>,
-): Promise<void> | undefined {
-  try {
-    const wait = sink.write(batch);
-    return wait === undefined ? undefined : attempt(sink, () => wait);
-  } catch (error) {
-    return attempt(sink, () => {
-      throw error;
-    });
-  }
+  await (isKept ? sinks.close() : sinks.abandon());
+  const [failure] = [...sinks.failures, ...failures];
+  if (failure !== undefined) throw failure;
+  return { rows, files: sinks.sinks.flatMap(({ files }) => files) };
 }
 
 /** What was read before the damage is good, even if it is nothing. */

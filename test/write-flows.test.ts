@@ -93,8 +93,13 @@ describe('streamer.to', () => {
   it('ends the run where an output can not be written, and finishes the others', async () => {
     const at = place();
     const other = join(at, 'flows.jsonl');
-    const error = await refusal(plain({}), ['/dev/full', other]);
+    const streamer = plain({});
+    const error = await refusal(streamer, ['/dev/full', other]);
     expect(error).toMatchObject({ code: 'OUTPUT_FAILED', file: '/dev/full' });
+    // Those that were live when the run was ended, too.
+    expect(lines(other)).toHaveLength(
+      streamer.stats.flows_exported.termination + streamer.stats.flows_exported.inactive,
+    );
     for (const line of lines(other)) expect(JSON.parse(line)).toHaveProperty('ip_src');
   });
 
@@ -104,8 +109,9 @@ describe('streamer.to', () => {
       [join(at, 'flows.xls'), 'INVALID_OPTION'],
       [[join(at, 'a.csv'), join(at, '.', 'a.csv')], 'INVALID_OPTION'],
       [join(at, 'none', 'a.csv'), 'OUTPUT_FAILED'],
+      [[], 'INVALID_OPTION'],
     ] as const;
-    for (const [target, code] of refused) expect(await refusal(plain({}), target as string)).toMatchObject({ code });
+    for (const [target, code] of refused) expect(await refusal(plain({}), [target].flat())).toMatchObject({ code });
     expect(readdirSync(at)).toEqual([]);
   });
 });
