@@ -52,7 +52,7 @@ export async function meter(args: MeterArguments): Promise<number> {
 async function userCodeOf(args: MeterArguments): Promise<UserCode> {
   if (args.options.plugins !== undefined) return NO_USER_CODE;
   const { loadPlugins } = await import('../plugin/plugin.ts');
-  return loadPlugins(args.plugins, hasNdpi(args));
+  return loadPlugins(args.plugins, hasNdpi(args), args.options.schema);
 }
 
 async function run(args: MeterArguments, userCode: UserCode, guard: PluginGuard | null): Promise<number> {
