@@ -41,19 +41,30 @@ export function addressText(version: number, words: Int32Array, at: number): str
   return version === 6 ? ipv6Text(words[at], words[at + 1], words[at + 2], words[at + 3]) : ipv4Text(words[at]);
 }
 
-/** A network has few cards beside its addresses: the texts of this many are kept. */
-const KEPT_MACS = 4096;
-const macTexts = new Map<number, string>();
+/** A network has few cards: the texts of this many are kept, each in the place that its bits say. A power of two. */
+const MAC_PLACES = 1024;
+const macs = new Float64Array(MAC_PLACES).fill(-1);
+const macTexts: string[] = [];
+const ouiTexts: string[] = [];
+
+function macPlace(high: number, low: number): number {
+  const value = (high >>> 0) * 0x1_0000 + low;
+  const place = (low ^ (low >>> 6) ^ high) & (MAC_PLACES - 1);
+  if (macs[place] !== value) {
+    const hex = value.toString(16).padStart(12, '0');
+    macs[place] = value;
+    macTexts[place] = hex.replace(/..(?!$)/g, '$&:');
+    ouiTexts[place] = macTexts[place].slice(0, 8);
+  }
+  return place;
+}
 
 /** `high` holds the first four bytes of a MAC address, `low` the last two. */
 export function macText(high: number, low: number): string {
-  const value = (high >>> 0) * 0x1_0000 + low;
-  let text = macTexts.get(value);
-  if (text === undefined) {
-    const hex = value.toString(16).padStart(12, '0');
-    text = hex.replace(/..(?!$)/g, '$&:');
-    if (macTexts.size >= KEPT_MACS) macTexts.clear();
-    macTexts.set(value, text);
-  }
-  return text;
+  return macTexts[macPlace(high, low)];
+}
+
+/** The first three bytes of it: the organizationally unique identifier. */
+export function ouiText(high: number, low: number): string {
+  return ouiTexts[macPlace(high, low)];
 }

@@ -1,7 +1,7 @@
 // What a record says, read as numbers and texts. The field table (schema.ts) and the view on a flow (flow.ts) both read
 // through these functions; nothing else knows where a value lies.
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
-import { addressText, macText } from './address-text.ts';
+import { addressText, macText, ouiText } from './address-text.ts';
 import { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } from './feature-layout.ts';
 import {
   DOUBLE_BYTES,
@@ -114,16 +114,25 @@ export function segment({ extra, layout }: RecordStore, row: number): number {
   return extra[row * layout.doubles + SEGMENT];
 }
 
-const NO_MAC = '00:00:00:00:00:00';
-
 /** Zeros where the link layer has none. */
 export function macAddress({ extraWords, layout }: RecordStore, row: number, way: 0 | 1): string {
   const at = (row * layout.doubles + layout.macs) * 2;
-  if (extraWords[at + 3] === 0) return NO_MAC;
-  // src: words 0 and the upper half of 1; dst: the lower half of 1 and word 2.
-  const high = way === SRC_TO_DST ? extraWords[at] : (extraWords[at + 1] << 16) | (extraWords[at + 2] >>> 16);
-  const low = way === SRC_TO_DST ? extraWords[at + 1] >>> 16 : extraWords[at + 2] & 0xffff;
-  return macText(high, low);
+  return macText(macHigh(extraWords, at, way), macLow(extraWords, at, way));
+}
+
+/** The first three bytes of it. */
+export function oui({ extraWords, layout }: RecordStore, row: number, way: 0 | 1): string {
+  const at = (row * layout.doubles + layout.macs) * 2;
+  return ouiText(macHigh(extraWords, at, way), macLow(extraWords, at, way));
+}
+
+// src: word 0 and the upper half of 1; dst: the lower half of 1 and word 2.
+function macHigh(words: Int32Array, at: number, way: 0 | 1): number {
+  return way === SRC_TO_DST ? words[at] : (words[at + 1] << 16) | (words[at + 2] >>> 16);
+}
+
+function macLow(words: Int32Array, at: number, way: 0 | 1): number {
+  return way === SRC_TO_DST ? words[at + 1] >>> 16 : words[at + 2] & 0xffff;
 }
 
 /** Time of the first packet of a direction; 0 where there is none. */

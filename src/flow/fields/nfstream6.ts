@@ -1,7 +1,6 @@
 // The columns of Python NFStream 6 that it always has, under its names. Statistics and sequences of packets have files of
 // their own, which any schema may take columns from.
 import * as read from '../read-record.ts';
-import type { FlowMetrics } from '../schema.ts';
 import type { Field } from './field.ts';
 
 /**
@@ -95,7 +94,7 @@ export const NFSTREAM6_FIELDS = [
     repeats: true,
     meaning: 'the first three bytes of src_mac, which identify the vendor',
     feature: 'macs',
-    read: (store, row) => read.macAddress(store, row, 0).slice(0, 8),
+    read: (store, row) => read.oui(store, row, 0),
   },
   {
     name: 'src_port',
@@ -127,7 +126,7 @@ export const NFSTREAM6_FIELDS = [
     repeats: true,
     meaning: 'the first three bytes of dst_mac',
     feature: 'macs',
-    read: (store, row) => read.macAddress(store, row, 1).slice(0, 8),
+    read: (store, row) => read.oui(store, row, 1),
   },
   {
     name: 'dst_port',
@@ -206,14 +205,6 @@ export const NFSTREAM6_FIELDS = [
   ...wayTimes('dst2src', 1),
 ] as const satisfies readonly Field[];
 
-const text = (metrics: FlowMetrics, ...names: string[]): string => {
-  for (const name of names) {
-    const value = metrics[name];
-    if (typeof value === 'string' && value !== '') return value;
-  }
-  return '';
-};
-
 /** What nDPI finds, as NFStream names it and where nDPI has more than one place for it, in one. */
 export const NFSTREAM6_NDPI_FIELDS = [
   {
@@ -258,7 +249,7 @@ export const NFSTREAM6_NDPI_FIELDS = [
     meaning: 'name that a TLS or QUIC client, an HTTP request or a DNS query asks for, or that another protocol tells',
     feature: 'ndpi',
     read: (_store, _row, metrics) =>
-      text(metrics, 'tls_client_server_name', 'http_dns_server_name', 'host_server_name'),
+      metrics['tls_client_server_name'] || metrics['http_dns_server_name'] || metrics['host_server_name'] || '',
   },
   {
     name: 'client_fingerprint',
@@ -266,7 +257,8 @@ export const NFSTREAM6_NDPI_FIELDS = [
     repeats: true,
     meaning: 'JA3 of a TLS or QUIC client, HASSH of an SSH client, parameters that a DHCP client requests',
     feature: 'ndpi',
-    read: (_store, _row, metrics) => text(metrics, 'ja3_client', 'hassh_client', 'dhcp_fingerprint'),
+    read: (_store, _row, metrics) =>
+      metrics['ja3_client'] || metrics['hassh_client'] || metrics['dhcp_fingerprint'] || '',
   },
   {
     name: 'server_fingerprint',
@@ -274,7 +266,7 @@ export const NFSTREAM6_NDPI_FIELDS = [
     repeats: true,
     meaning: 'JA3S of a TLS server, HASSH of an SSH server',
     feature: 'ndpi',
-    read: (_store, _row, metrics) => text(metrics, 'ja3_server', 'hassh_server'),
+    read: (_store, _row, metrics) => metrics['ja3_server'] || metrics['hassh_server'] || '',
   },
   {
     name: 'user_agent',
