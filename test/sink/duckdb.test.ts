@@ -34,6 +34,8 @@ async function writeAll(path: string, flows: readonly Partial<FlowParts>[], metr
 const failure = (promise: Promise<unknown>) => promise.then(() => undefined).catch((error: unknown) => error);
 const oneLine = expect.not.stringContaining('\n');
 
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+
 describe('a new database', () => {
   it('has a row for each flow, typed', async () => {
     const sink = await writeAll(at('flows.duckdb'), [{ startMs: 1472393122365.661, bytes: [2 ** 53 - 1, 0] }]);
@@ -187,16 +189,34 @@ describe('an existing database', () => {
     const loader = new URL('../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url).pathname;
     const child = spawn(process.execPath, [loader, at('killed.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] });
     const exit = once(child, 'exit');
-    await Promise.race([once(child.stdout, 'data'), exit]);
-    // Nobody else has it meanwhile.
-    const error = await failure(DuckdbSink.open(at('flows.duckdb'), classicColumns()));
-    expect(error).toMatchObject({ code: 'OUTPUT_FAILED', message: oneLine });
-    expect((error as Error).message).toMatch(
-      /flows\.duckdb" for writing failed: another process has it open: .*\(PID \d+\)$/,
-    );
+    const [text] = await Promise.race([once(child.stdout, 'data'), exit]);
     child.kill('SIGKILL');
     await exit;
+    expect(String(text)).toBe('written\n');
     expect(await count()).toBe(3);
+  });
+
+  it.skipIf(!hasPython)('is refused while another process has it locked', async () => {
+    await writeAll(at('flows.duckdb'), [{}]);
+    const script = `import fcntl, sys, time
+file = open(sys.argv[1], 'r+b')
+fcntl.lockf(file, fcntl.LOCK_EX)
+print('locked', flush=True)
+time.sleep(60)`;
+    const child = spawn('python3', ['-c', script, at('flows.duckdb')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const exit = once(child, 'exit');
+    try {
+      await Promise.race([once(child.stdout, 'data'), exit]);
+      const error = await failure(DuckdbSink.open(at('flows.duckdb'), classicColumns()));
+      expect(error).toMatchObject({ code: 'OUTPUT_FAILED', message: oneLine });
+      expect((error as Error).message).toMatch(
+        /flows\.duckdb" for writing failed: another process has it open: .*\(PID \d+\)/,
+      );
+    } finally {
+      child.kill('SIGKILL');
+      await exit;
+    }
+    expect(await count()).toBe(1);
   });
 
   it('is refused where the table has other columns, naming the first', async () => {
