@@ -5,11 +5,11 @@
 // `whole run` is everything, from packets to labelled flows, by the wall clock.
 //
 // Each run is a process of its own; variants take turns (A B C, A B C, ...), so a slow minute of the machine hits all.
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { capture } from './captures.mjs';
 import { measure, median } from './measure.mjs';
+import { cpuModel } from './table.mjs';
 
 const RUN = fileURLToPath(new URL('prediction-run.mjs', import.meta.url));
 const BATCHES = [1, 64, 512, 4096];
@@ -55,12 +55,4 @@ function print(rows) {
 
 function round(value) {
   return Number(value.toPrecision(3)).toLocaleString('en');
-}
-
-function cpuModel() {
-  try {
-    return /model name\s*: (.*)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
-  } catch {
-    return process.arch;
-  }
 }

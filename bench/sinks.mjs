@@ -8,7 +8,7 @@
 // seconds that the process was at work, `flows/s` those on the clock, which whatever else the machine does adds to.
 // Variants take turns (A B C, A B C, ...), so a slow minute of the machine hits all. Flows are made before the clock starts.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { capture } from './captures.mjs';
 import { hasGnuTime, measure, median } from './measure.mjs';
 import { WRITERS } from './sinks-writers.mjs';
+import { cpuModel, print } from './table.mjs';
 
 const SINK_RUN = fileURLToPath(new URL('sinks-run.mjs', import.meta.url));
 const FEATURES_RUN = fileURLToPath(new URL('features-run.mjs', import.meta.url));
@@ -165,24 +166,6 @@ function verdict(target, isMet) {
   return `${target}: ${isMet ? 'met' : 'NOT MET'}`;
 }
 
-/** @param {string[][]} rows */
-function print(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
-  const isText = (column) => column === 0 || column === rows[0].length - 1;
-  for (const cells of rows) {
-    const padded = cells.map((cell, i) => (isText(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
-    console.log(padded.join('  ').trimEnd());
-  }
-}
-
 function mega(bytes) {
   return (bytes / 1e6).toFixed(0);
-}
-
-function cpuModel() {
-  try {
-    return /^model name.*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
-  } catch {
-    return process.arch;
-  }
 }

@@ -7,12 +7,12 @@
 // a slow minute of the machine hits all; `over none` is the median of the differences within a turn. CPU time counts the
 // collector's threads, too; wall time suffers from whatever else the machine does.
 // Without CAPTURE it takes `small` and `mix` of captures.mjs.
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { capture } from './captures.mjs';
 import { hasGnuTime, measure, median } from './measure.mjs';
+import { cpuModel, print } from './table.mjs';
 
 const RUN = fileURLToPath(new URL('user-code-run.mjs', import.meta.url));
 
@@ -105,24 +105,6 @@ async function run(path, variant, options = {}, nodeFlags = []) {
   return JSON.parse(output);
 }
 
-/** @param {string[][]} rows */
-function print(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
-  const isText = (column) => column === 0 || column === rows[0].length - 1;
-  for (const cells of rows) {
-    const padded = cells.map((cell, i) => (isText(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
-    console.log(padded.join('  ').trimEnd());
-  }
-}
-
 function mega(bytes) {
   return (bytes / 1e6).toFixed(1);
-}
-
-function cpuModel() {
-  try {
-    return /^model name.*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? process.arch;
-  } catch {
-    return process.arch;
-  }
 }

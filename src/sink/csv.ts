@@ -11,8 +11,8 @@ import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import { isFiniteNumber, isListOf } from './list-of.ts';
 import type { Output } from './output.ts';
-import type { Sink, SinkColumns } from './sink.ts';
-import { TextWriter } from './text-writer.ts';
+import type { SinkColumns } from './sink.ts';
+import { TextSink } from './text-sink.ts';
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
@@ -28,61 +28,24 @@ const CLASSES = Uint8Array.from({ length: 128 }, (_, code) => {
   return '=+-@'.includes(String.fromCharCode(code)) ? INNER | LAST : FIRST | INNER | LAST;
 });
 
-export class CsvSink implements Sink {
-  readonly #output: Output;
+export class CsvSink extends TextSink {
   readonly #columns: readonly Column[];
-  readonly #writer = new TextWriter();
-  rows = 0;
 
   constructor(output: Output, { table }: SinkColumns) {
-    this.#output = output;
+    super(output);
     this.#columns = table;
     table.forEach(({ name }, i) => {
-      if (i > 0) this.#writer.byte(COMMA);
+      if (i > 0) this.writer.byte(COMMA);
       this.#text(name);
     });
-    this.#writer.byte(LINE_FEED);
+    this.writer.byte(LINE_FEED);
   }
 
-  get bytes(): number {
-    return this.#output.bytes;
-  }
-
-  write(batch: FlowBatch): Promise<void> | void {
-    let whole = 0;
-    try {
-      for (let row = 0; row < batch.count; row++) {
-        whole = this.#writer.length;
-        this.#line(batch, row);
-        this.rows++;
-      }
-    } catch (error) {
-      // What user code left is no JSON: the rows before stay.
-      this.#writer.cut(whole);
-      throw error;
-    }
-    return this.#output.append(this.#writer.take());
-  }
-
-  /** A capture without flows has the header all the same. */
-  async close(): Promise<void> {
-    await this.#output.append(this.#writer.take());
-    return this.#output.close();
-  }
-
-  abandon(): Promise<void> {
-    return this.#output.abandon();
-  }
-
-  unlink(): void {
-    this.#output.unlink();
-  }
-
-  #line(batch: FlowBatch, row: number): void {
+  protected override line(batch: FlowBatch, row: number): void {
     const { store } = batch;
     const metrics = batch.metrics(row);
     const columns = this.#columns;
-    const writer = this.#writer;
+    const writer = this.writer;
     for (let i = 0; i < columns.length; i++) {
       if (i > 0) writer.byte(COMMA);
       const value = columns[i].read(store, row, metrics);
@@ -101,15 +64,15 @@ export class CsvSink implements Sink {
   #text(text: string): void {
     const { length } = text;
     if (length === 0) {
-      this.#writer.byte(QUOTE);
-      this.#writer.byte(QUOTE);
+      this.writer.byte(QUOTE);
+      this.writer.byte(QUOTE);
       return;
     }
     const first = text.charCodeAt(0);
     const last = text.charCodeAt(length - 1);
     const isPlain = first < 0x80 && last < 0x80 && (CLASSES[first] & FIRST) !== 0 && (CLASSES[last] & LAST) !== 0;
-    if (isPlain && this.#writer.plainText(text, CLASSES, INNER)) return;
-    this.#writer.text(NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    if (isPlain && this.writer.plainText(text, CLASSES, INNER)) return;
+    this.writer.text(NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   }
 
   /** A list becomes its JSON text, and so does an object. */
@@ -119,7 +82,7 @@ export class CsvSink implements Sink {
   }
 
   #numbers(list: readonly number[]): void {
-    const writer = this.#writer;
+    const writer = this.writer;
     const isQuoted = list.length > 1;
     if (isQuoted) writer.byte(QUOTE);
     writer.numbers(list);

@@ -4,14 +4,14 @@
 // DuckDB gives a file to one process at a time. Within a process an existing file is opened through the cache of DuckDB's
 // Node API, so that a program which has it open through that cache shares it.
 
-import { rmSync, type Stats, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { access, chmod, constants, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue, Json } from '@duckdb/node-api';
 import { NfstreamError } from '../errors.ts';
 import type { Duckdb } from './duckdb-columns.ts';
 import { futurePath } from './future-path.ts';
-import { standardDescriptor } from './output.ts';
+import { standardDescriptor, statOrNull } from './output.ts';
 import { existsMeanwhile, openFailed, opening } from './output-error.ts';
 import { placeFile } from './place-file.ts';
 
@@ -204,15 +204,6 @@ async function isDatabase(path: string): Promise<boolean> {
     return buffer.toString('latin1') === MAGIC;
   } finally {
     await handle.close();
-  }
-}
-
-async function statOrNull(path: string): Promise<Stats | null> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
   }
 }
 

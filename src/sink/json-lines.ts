@@ -7,8 +7,8 @@ import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import { isFiniteNumber, isListOf } from './list-of.ts';
 import type { Output } from './output.ts';
-import type { Sink, SinkColumns } from './sink.ts';
-import { TextWriter } from './text-writer.ts';
+import type { SinkColumns } from './sink.ts';
+import { TextSink } from './text-sink.ts';
 
 const QUOTE = 0x22;
 const END_OF_LINE = Buffer.from('}\n');
@@ -20,58 +20,22 @@ const CLASSES = Uint8Array.from({ length: 128 }, (_, code) =>
   code < 0x20 || code === QUOTE || code === 0x5c ? 0 : PLAIN,
 );
 
-export class JsonLinesSink implements Sink {
-  readonly #output: Output;
+export class JsonLinesSink extends TextSink {
   readonly #columns: readonly Column[];
   /** What stands before each value: the brace or comma and the name. */
   readonly #prefixes: readonly Uint8Array[];
-  readonly #writer = new TextWriter();
-  rows = 0;
 
   constructor(output: Output, { record }: SinkColumns) {
-    this.#output = output;
+    super(output);
     this.#columns = record;
     this.#prefixes = record.map(({ name }, i) => Buffer.from(`${i === 0 ? '{' : ','}${JSON.stringify(name)}:`));
   }
 
-  get bytes(): number {
-    return this.#output.bytes;
-  }
-
-  write(batch: FlowBatch): Promise<void> | void {
-    let whole = 0;
-    try {
-      for (let row = 0; row < batch.count; row++) {
-        whole = this.#writer.length;
-        this.#line(batch, row);
-        this.rows++;
-      }
-    } catch (error) {
-      // What user code left is no JSON: the rows before stay.
-      this.#writer.cut(whole);
-      throw error;
-    }
-    return this.#output.append(this.#writer.take());
-  }
-
-  async close(): Promise<void> {
-    await this.#output.append(this.#writer.take());
-    return this.#output.close();
-  }
-
-  abandon(): Promise<void> {
-    return this.#output.abandon();
-  }
-
-  unlink(): void {
-    this.#output.unlink();
-  }
-
-  #line(batch: FlowBatch, row: number): void {
+  protected override line(batch: FlowBatch, row: number): void {
     const { store } = batch;
     const metrics = batch.metrics(row);
     const columns = this.#columns;
-    const writer = this.#writer;
+    const writer = this.writer;
     for (let i = 0; i < columns.length; i++) {
       const value = columns[i].read(store, row, metrics);
       writer.copy(this.#prefixes[i]);
@@ -88,7 +52,7 @@ export class JsonLinesSink implements Sink {
   }
 
   #text(text: string): void {
-    const writer = this.#writer;
+    const writer = this.writer;
     writer.byte(QUOTE);
     if (writer.plainText(text, CLASSES, PLAIN)) {
       writer.byte(QUOTE);
@@ -98,7 +62,7 @@ export class JsonLinesSink implements Sink {
   }
 
   #other(value: unknown, batch: FlowBatch, row: number): void {
-    if (isListOf(value, isFiniteNumber)) this.#writer.numbers(value);
-    else this.#writer.text(jsonText(value, () => batch.flow(row)) ?? 'null');
+    if (isListOf(value, isFiniteNumber)) this.writer.numbers(value);
+    else this.writer.text(jsonText(value, () => batch.flow(row)) ?? 'null');
   }
 }

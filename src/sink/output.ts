@@ -103,7 +103,8 @@ async function openBeside(target: string, existing: Stats | null, options: Outpu
   return output;
 }
 
-async function statOrNull(path: string): Promise<Stats | null> {
+/** Null where there is nothing of that name. */
+export async function statOrNull(path: string): Promise<Stats | null> {
   try {
     return await stat(path);
   } catch (error) {
