@@ -1,7 +1,7 @@
 // The JSON Schema of a run's records, by the options of the run.
 import { type JsonSchema, jsonSchemaOf } from './flow/json-schema.ts';
 import { tableColumns } from './flow/schema.ts';
-import { recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
+import { metricNamesOf, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
 import type { SourceInput } from './source/open-source.ts';
 
 /**
@@ -13,11 +13,10 @@ export function jsonSchema(options: Partial<StreamerOptions> = {}): JsonSchema {
   // Processes are those of a live run.
   const anySource: SourceInput = options.systemVisibility === true ? { interface: 'any' } : '-';
   const resolved = resolveOptions({ ...options, source: options.source ?? anySource });
-  const { schema, fields, userMetrics, userClassifiers, plugins } = resolved;
-  const names = [...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name)];
-  const hasOthers = userClassifiers.length + plugins.length > 0;
+  const { schema, fields, plugins } = resolved;
+  const { names, hasOthers } = metricNamesOf(resolved);
   const title = fields === undefined ? `Record of the schema ${schema}` : 'Record';
   return jsonSchemaOf(recordShapeOf(resolved).columns, title, {
-    spread: (column) => tableColumns([column], resolved, { names, hasOthers }),
+    spread: (column) => tableColumns([column], resolved, { names, hasOthers: hasOthers || plugins.length > 0 }),
   });
 }

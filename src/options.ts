@@ -5,7 +5,7 @@ import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { NfstreamError } from './errors.ts';
 import { ACCOUNTING_MODES, type AccountingMode } from './flow/accounting.ts';
 import type { RecordShape } from './flow/record.ts';
-import { SCHEMA_NAMES, type SchemaName, shapeOf } from './flow/schema.ts';
+import { type MetricNames, SCHEMA_NAMES, type SchemaName, shapeOf } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
 import { checkSource, interfacesOf, type SingleSource, type SourceInput } from './source/open-source.ts';
 
@@ -283,6 +283,12 @@ export function recordShapeOf(options: ResolvedOptions, userCode: UserCodeNames 
     !areLoaded || Object.hasOwn(userMetrics, name) || userClassifiers.some((classifier) => classifier.name === name);
   const hasUserCode = options.plugins.length > 0 || Object.keys(userMetrics).length + userClassifiers.length > 0;
   return shapeOf({ ...options, hasUserCode, isMetric });
+}
+
+/** The names under which user code writes values; a classifier may write more than what bears its own. */
+export function metricNamesOf({ userMetrics, userClassifiers }: UserCodeNames): MetricNames {
+  const names = [...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name)];
+  return { names, hasOthers: userClassifiers.length > 0 };
 }
 
 interface UserCodeNames {

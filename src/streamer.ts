@@ -24,7 +24,7 @@ import {
   tableColumns,
 } from './flow/schema.ts';
 import { type Metering, OneMeter } from './metering.ts';
-import { type ResolvedOptions, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
+import { metricNamesOf, type ResolvedOptions, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
 import { FilterAndDecode } from './packet/packet-stage.ts';
@@ -255,11 +255,9 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   /** The columns of this run's flows, for sinks. Loads plugins, whose metrics are columns, too. */
   async sinkColumns(): Promise<SinkColumns> {
     const { userMetrics, userClassifiers } = await this.#userCode();
-    const record = recordShapeOf(this.#options, { userMetrics, userClassifiers }).columns;
-    const names = [...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name)];
-    // A classifier may write more than what bears its name.
-    const table = tableColumns(record, this.#options, { names, hasOthers: userClassifiers.length > 0 });
-    return { record, table };
+    const userCode = { userMetrics, userClassifiers };
+    const record = recordShapeOf(this.#options, userCode).columns;
+    return { record, table: tableColumns(record, this.#options, metricNamesOf(userCode)) };
   }
 
   async #userCode(): Promise<UserCode> {

@@ -3,7 +3,7 @@
 //
 //   double 0     number of the packet that began the conversation (flow_id)
 //          1     segment of it
-//          2, 3  words 4..6: source and destination MAC, word 7: 1 when there are any               macs
+//          2, 3  words 4..6: source and destination MAC, zeros where there are none               macs
 //          4..7  gaps between packets in both directions: sum, sum of squares, min, max             statistics
 //          8     for src to dst, then for dst to src: first seen, last seen                         directions
 //         +2     the same of this direction's gaps; sum of squares of sizes; words: min, max size   statistics

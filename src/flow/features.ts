@@ -70,7 +70,6 @@ export class FlowFeatures {
     extraWords[word] = view.getInt32(src);
     extraWords[word + 1] = (view.getUint16(src + 4) << 16) | view.getUint16(dst);
     extraWords[word + 2] = view.getInt32(dst + 2);
-    extraWords[word + 3] = 1;
   }
 
   /** A packet of the flow in `slot` that its record has not counted yet. */

@@ -35,7 +35,7 @@ import {
   vxlan,
 } from '../packet/encode.ts';
 import { ROOT } from '../streams.ts';
-import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
+import { EACH_LAYER, HAS_TSHARK, tsharkRows } from '../tshark.ts';
 
 const CAPTURES = join(ROOT, '..', 'shared', 'captures');
 const folder = mkdtempSync(join(tmpdir(), 'nfstream-macs-'));
@@ -78,17 +78,7 @@ const FIELDS = ['frame.protocols', 'eth.src', 'eth.dst', 'wlan.sa', 'wlan.da'];
 
 /** [source, destination] of each frame by tshark. */
 function askTshark(file: string): [string, string][] {
-  const options = [
-    '-o',
-    'ip.defragment:FALSE',
-    '-o',
-    'ipv6.defragment:FALSE',
-    '-E',
-    'occurrence=a',
-    '-E',
-    'aggregator=,',
-  ];
-  return tsharkRows(file, FIELDS, options).map(([protocols, ...addresses]) => {
+  return tsharkRows(file, FIELDS, EACH_LAYER).map(([protocols, ...addresses]) => {
     const [ethSrc, ethDst, wlanSrc, wlanDst] = addresses.map((text) => text.split(','));
     // Up to the packet that is metered: not the one that an ICMP error quotes, nor what a tunnel carries beside IP.
     const layers = protocols.split(',')[0].split(':');

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { HAS_TSHARK, tsharkRows } from '../tshark.ts';
+import { EACH_LAYER, HAS_TSHARK, tsharkRows } from '../tshark.ts';
 import type { Row } from './batch.ts';
 import { decodeFrames } from './batch.ts';
 import type { Bytes } from './encode.ts';
@@ -201,17 +201,7 @@ function encodeFrames(): Map<number, Bytes[]> {
 type Answer = string;
 
 function askTshark(path: string): Answer[] {
-  const options = [
-    '-o',
-    'ip.defragment:FALSE',
-    '-o',
-    'ipv6.defragment:FALSE',
-    '-E',
-    'occurrence=a',
-    '-E',
-    'aggregator=,',
-  ];
-  return tsharkRows(path, FIELDS, options).map(readAnswer);
+  return tsharkRows(path, FIELDS, EACH_LAYER).map(readAnswer);
 }
 
 function readAnswer(row: string[]): Answer {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FIELDS } from '../../src/flow/schema.ts';
 import { DuckdbSink } from '../../src/sink/duckdb.ts';
 import { query } from './duckdb-reader.ts';
+import { failure, write, writeAll } from './duckdb-writer.ts';
 import { batchOf, classicColumns, type FlowParts, hostileText, metricValue } from './flows.ts';
 
 let folder: string;
@@ -15,20 +16,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
-
-/** Batches as a run has them: at most 64 flows each. */
-async function write(sink: DuckdbSink, flows: readonly Partial<FlowParts>[]): Promise<void> {
-  for (let i = 0; i < flows.length; i += 50) await sink.write(batchOf(...flows.slice(i, i + 50)));
-}
-
-async function writeAll(path: string, flows: readonly Partial<FlowParts>[], metrics: string[] = [], options = {}) {
-  const sink = await DuckdbSink.open(path, classicColumns(metrics), options);
-  await write(sink, flows);
-  await sink.close();
-  return sink;
-}
-
-const failure = (promise: Promise<unknown>) => promise.then(() => undefined).catch((error: unknown) => error);
 
 describe('what user code measured', () => {
   const cells = async (values: readonly FlowParts['metrics'][string][]) => {

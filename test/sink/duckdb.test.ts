@@ -7,7 +7,8 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DuckdbSink } from '../../src/sink/duckdb.ts';
 import { query } from './duckdb-reader.ts';
-import { batchOf, classicColumns, type FlowParts } from './flows.ts';
+import { failure, write, writeAll } from './duckdb-writer.ts';
+import { classicColumns } from './flows.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -19,19 +20,6 @@ const isRoot = process.getuid?.() === 0;
 /** Tried in a mount namespace of its own, so that nothing stays. */
 const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
 
-/** Batches as a run has them: at most 64 flows each. */
-async function write(sink: DuckdbSink, flows: readonly Partial<FlowParts>[]): Promise<void> {
-  for (let i = 0; i < flows.length; i += 50) await sink.write(batchOf(...flows.slice(i, i + 50)));
-}
-
-async function writeAll(path: string, flows: readonly Partial<FlowParts>[], metrics: string[] = [], options = {}) {
-  const sink = await DuckdbSink.open(path, classicColumns(metrics), options);
-  await write(sink, flows);
-  await sink.close();
-  return sink;
-}
-
-const failure = (promise: Promise<unknown>) => promise.then(() => undefined).catch((error: unknown) => error);
 const oneLine = expect.not.stringContaining('\n');
 
 const hasPython = spawnSync('python3', ['--version']).status === 0;
