@@ -107,6 +107,7 @@ class Run {
   meterBatch(): Promise<void> | undefined {
     const { source, batch, packets, meter, labeller, packetsRead, maxPackets } = this.#pipeline;
     batch.count = Math.min(batch.count, maxPackets - packetsRead);
+    if (batch.owners === null) batch.first = packetsRead + 1;
     this.#pipeline.packetsRead += batch.count;
     try {
       packets.apply(batch);

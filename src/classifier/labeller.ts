@@ -104,13 +104,13 @@ export class Labeller implements FlowObserver {
    * depend on each other, those of different rows don't, so that many are under way at once. Without it a
    * classifier cost half as much again among 100,000 flows in random order. bench/user-code.mjs.
    */
-  touch(slots: Int32Array, count: number): void {
+  touch(found: Int32Array, count: number): void {
     const hasMetrics = this.#metrics.length > 0;
     const flows = this.#flows;
     const wanted = this.#wanted;
     let sum = 0;
     for (let row = 0; row < count; row++) {
-      const slot = slots[row];
+      const slot = found[row] >> 1;
       if (slot >= 0 && (hasMetrics || wanted[slot] !== 0)) sum += flows.touch(slot);
     }
     this.warmed = sum;

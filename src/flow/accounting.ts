@@ -33,16 +33,20 @@ export class Accounting {
     this.#sizes = new Uint32Array(mode === 'frame' ? 0 : rows);
   }
 
-  /** HOT PATH. The sizes of a batch's rows, valid until the next call. */
-  of(batch: PacketBatch, columns: PacketColumns): Uint32Array {
-    if (this.#mode === 'frame') return batch.wireLength;
+  /** The sizes of a batch's rows, which `measure` got. */
+  sizes(batch: PacketBatch): Uint32Array {
+    return this.#mode === 'frame' ? batch.wireLength : this.#sizes;
+  }
+
+  /** HOT PATH. */
+  measure(batch: PacketBatch, columns: PacketColumns): void {
+    if (this.#mode === 'frame') return;
     const sizes = this.#sizes;
     const { status } = columns;
     const mode = this.#mode;
     for (let row = 0; row < batch.count; row++) {
       if (status[row] === METERED) sizes[row] = sizeOf(mode, columns, row, batch.view);
     }
-    return sizes;
   }
 }
 

@@ -44,7 +44,7 @@ export class ExpiryWheel {
   readonly #tails: Int32Array;
   #tick = Number.NaN;
   /** The clock at which `advance` has something to look at. */
-  nextTickMs = Number.NEGATIVE_INFINITY;
+  nextTickMs: number = -Number.MAX_VALUE;
 
   constructor(store: RecordStore, timeouts: Timeouts) {
     this.#store = store;

@@ -2,11 +2,13 @@
 import { FlowBatch } from './flow-batch.ts';
 import type { FlowObserver } from './flow-observer.ts';
 import {
+  DOUBLE_ORDER,
   EXPORT_ACTIVE,
   EXPORT_CAPACITY,
   EXPORT_INACTIVE,
   EXPORT_TCP_END,
   EXPORT_TERMINATION,
+  RECORD_DOUBLES,
   RECORD_WORDS,
   type RecordShape,
   type RecordStore,
@@ -27,8 +29,8 @@ export class FinishedFlows {
     this.#dropped = new FlowBatch(shape);
   }
 
-  /** The flow in `slot` has ended for `reason`: user code's last word, and a copy of its record. */
-  push(store: RecordStore, slot: number, reason: number): void {
+  /** The flow in `slot` has ended for `reason`: user code's last word, and a copy of its record, with its DOUBLE_ORDER. */
+  push(store: RecordStore, slot: number, reason: number, order: number): void {
     store.words[slot * RECORD_WORDS + WORD_REASON] = reason;
     const flow = this.#observer?.ended(slot);
     let batch = this.#batches[this.#batches.length - 1];
@@ -37,6 +39,7 @@ export class FinishedFlows {
       this.#batches.push(batch);
     }
     batch.push(store, slot, flow);
+    batch.store.doubles[(batch.count - 1) * RECORD_DOUBLES + DOUBLE_ORDER] = order;
   }
 
   /** The flow in `slot` has ended, and nobody gets its record. */

@@ -4,8 +4,8 @@ import type { RecordStore } from './record.ts';
 
 /** Whoever wants to see flows while they live: the one place through which user code is called. */
 export interface FlowObserver {
-  /** The rows of a batch most likely belong to the flows in these slots (below 0: none): time to load what is known of them. */
-  touch(slots: Int32Array, count: number): void;
+  /** Rows of a batch belong to these flows (`slot * 2 + direction`; below 0: none): time to load what is known of them. */
+  touch(found: Int32Array, count: number): void;
   /** A flow began in `slot`; its first packet follows. */
   started(slot: number, store: RecordStore): void;
   /** Row `row` was counted in the flow. Returns false when it is not interested, so that nothing needs to be looked up. */

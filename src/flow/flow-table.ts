@@ -5,6 +5,9 @@
 //                      |
 //   store:    [ record 0 | record 1 | ... ]       slots are recycled through a free list in WORD_NEXT
 //
+// Invariant: between two calls of `recycle` no slot goes from one flow to another, so that whoever has looked a flow up can
+// tell by its record whether it still lives. Hence there are more slots than there may be flows.
+//
 // Order of buckets never shows in results, so the hash is seeded at random for each table.
 import * as packet from '../packet/packet-columns.ts';
 import { matchKey } from './key.ts';
@@ -13,7 +16,7 @@ import { type RecordShape, RecordStore } from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { KEY_WORDS } = packet;
-const { RECORD_BYTES, RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
+const { DOUBLE_SEQUENCE, RECORD_BYTES, RECORD_DOUBLES, RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
 
 /** The part of an entry that is slot + 1; more flows than that there can not be (MAX_CAPACITY). */
 export const SLOT_MASK = 0x1ff_ffff;
@@ -29,7 +32,9 @@ const SECOND_BYTES = 2 ** 31;
 export class FlowTable {
   readonly store: RecordStore;
   readonly capacity: number;
-  readonly seed: number = (Math.random() * 0x1_0000_0000) | 0;
+  readonly seed: number;
+  /** Slots at most. */
+  readonly slots: number;
   buckets: Int32Array;
   mask: number;
   /** Flows live now. */
@@ -37,15 +42,21 @@ export class FlowTable {
   /** Slots ever handed out; every live slot is below it. */
   highWater = 0;
   #free = -1;
+  /** Slots freed since the last `recycle`. */
+  #freed = -1;
+  #lastFreed = -1;
   /** 0 where the store only doubles. */
   readonly #secondRows: number;
 
-  constructor(capacity: number, shape: RecordShape) {
+  /** @param inserts flows that begin between two calls of `recycle`, at most */
+  constructor(capacity: number, shape: RecordShape, inserts: number, seed = (Math.random() * 0x1_0000_0000) | 0) {
     this.capacity = capacity;
+    this.slots = capacity + inserts;
+    this.seed = seed;
     const rowBytes = RECORD_BYTES + shape.layout.doubles * 8;
     const roomy = Math.floor(SECOND_BYTES / rowBytes);
     this.#secondRows = roomy < SECOND_ROWS ? 0 : SECOND_ROWS;
-    this.store = new RecordStore(Math.min(capacity, FIRST_ROWS, roomy), shape);
+    this.store = new RecordStore(Math.min(this.slots, FIRST_ROWS, roomy), shape);
     this.buckets = new Int32Array(FIRST_ROWS * 2);
     this.mask = this.buckets.length - 1;
   }
@@ -76,7 +87,7 @@ export class FlowTable {
     } else {
       slot = this.highWater++;
       if (slot >= this.store.rows) {
-        this.store.grow(Math.min(this.capacity, Math.max(this.#secondRows, this.store.rows * 2)));
+        this.store.grow(Math.min(this.slots, Math.max(this.#secondRows, this.store.rows * 2)));
       }
     }
     const { words } = this.store;
@@ -88,10 +99,19 @@ export class FlowTable {
     return slot;
   }
 
-  /** Gives the slot back. Its record stays readable until the slot is taken again. */
+  /** What was freed may be taken again. */
+  recycle(): void {
+    if (this.#freed < 0) return;
+    this.store.words[this.#lastFreed * RECORD_WORDS + WORD_NEXT] = this.#free;
+    this.#free = this.#freed;
+    this.#freed = -1;
+  }
+
+  /** Gives the slot back. Its record stays readable until the slot is taken again, but for the number of its last packet: 0. */
   remove(slot: number): void {
     const { buckets, mask } = this;
-    const { words } = this.store;
+    const { words, doubles } = this.store;
+    doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 0;
     let hole = words[slot * RECORD_WORDS + WORD_HASH] & mask;
     while ((buckets[hole] & SLOT_MASK) !== slot + 1) hole = (hole + 1) & mask;
     // Close the gap: move up every later entry of the run that may stand in the hole.
@@ -107,8 +127,9 @@ export class FlowTable {
       }
     }
     buckets[hole] = 0;
-    words[slot * RECORD_WORDS + WORD_NEXT] = this.#free;
-    this.#free = slot;
+    words[slot * RECORD_WORDS + WORD_NEXT] = this.#freed;
+    if (this.#freed < 0) this.#lastFreed = slot;
+    this.#freed = slot;
     this.live--;
   }
 

@@ -43,10 +43,9 @@ export function hashKey(key: Int32Array, at: number, seed: number): number {
 
 /**
  * HOT PATH: compares the flow key at `words[base]` with the packet key at `key[at]`: 0 same direction, 1 reverse, -1
- * another flow. Which direction it is can't be predicted, so it is computed, not branched on; the one branch on the
- * result nearly always goes the same way. bench: npm run bench.
+ * another flow. None of these can be predicted where flows are looked up by the batch, so they are computed, not branched on.
  */
-export function matchKey(words: Int32Array, base: number, key: Int32Array, at: number): 0 | 1 | -1 {
+export function matchKey(words: Int32Array, base: number, key: Int32Array, at: number): number {
   const ports = key[at + KEY_PORTS];
   const flowPorts = words[base + KEY_PORTS];
   const src = words[base];
@@ -63,7 +62,7 @@ export function matchKey(words: Int32Array, base: number, key: Int32Array, at: n
     }
   }
   const isReverse = (forward | -forward) >>> 31;
-  const difference = isReverse === 0 ? forward : reverse;
-  if ((difference | meta) !== 0) return -1;
-  return isReverse as 0 | 1;
+  // All bits where neither is the key, none where one is.
+  const isOther = (((reverse | -reverse) >> 31) & -isReverse) | ((meta | -meta) >> 31);
+  return isReverse | isOther;
 }

@@ -18,6 +18,12 @@ export interface MeterOptions {
   tcpEnd: boolean;
   accountingMode: AccountingMode;
   shape: RecordShape;
+  /** Which rows of a batch with `owners` are this meter's; time passes with all of them. */
+  owner?: number | undefined;
+  /** What the table's hash begins with, where batches bring hashes along; at random by default. */
+  seed?: number | undefined;
+  /** The number of live flows of all meters together, which `capacity` then bounds; used with Atomics. */
+  live?: Int32Array | undefined;
   /** Of meters that number their packets themselves, side by side, so that no two of them give the same `flow_id`. */
   numbering?: { readonly index: number; readonly meters: number } | undefined;
 }

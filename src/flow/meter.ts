@@ -1,15 +1,16 @@
 // The meter: batches of decoded packets in, finished flows out.
 //
-//   hash all keys -> touch all records -> for each packet in order: expire, find or create, measure, update, user code
+//   hash all keys -> find all flows -> for each packet in order: expire, create, measure, update, user code
 //
-// The first two passes (batch-lookup.ts) change nothing but the cache. The last one goes packet by packet, so that results
-// do not depend on the batch size.
+// The first two passes (batch-lookup.ts) change nothing. The last one goes packet by packet, so that results do not depend on
+// the batch size.
 
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 import { Accounting } from './accounting.ts';
 import { BatchLookup } from './batch-lookup.ts';
+import { DueFlows } from './due-flows.ts';
 import { ExpiryWheel } from './expiry-wheel.ts';
 import { FlowFeatures } from './features.ts';
 import { FinishedFlows } from './finished-flows.ts';
@@ -24,7 +25,7 @@ import { TcpEnds } from './tcp-ends.ts';
 import { countFlags } from './tcp-flags.ts';
 
 // V8 folds a module's own constants into the code, imported ones it loads each time: a seventh of the meter's time.
-const { KEY_WORDS, METERED, SKIP_REASONS } = packet;
+const { KEY_WORDS, SKIP_REASONS } = packet;
 const {
   DOUBLE_BYTES,
   DOUBLE_CLOCK,
@@ -54,7 +55,8 @@ export class FlowMeter {
   readonly #columns: PacketColumns;
   readonly #observer: FlowObserver | null;
   readonly #lookup: BatchLookup;
-  readonly #expire: (slot: number) => void;
+  readonly #due = new DueFlows();
+  readonly #addDue: (slot: number) => void;
   readonly #accounting: Accounting;
   readonly #features: FlowFeatures;
   /** Null unless `expiresActive`. */
@@ -63,7 +65,12 @@ export class FlowMeter {
   readonly #ends: TcpEnds | null;
   /** The latest time seen: packets out of order never move it back. */
   #clockMs = Number.NEGATIVE_INFINITY;
-  #sequence = 0;
+  /** Of the latest packet. */
+  #number = 0;
+  /** DOUBLE_ORDER of the flows that end now. */
+  #order = 0;
+  /** Null where this meter is the only one. */
+  readonly #live: Int32Array | null;
   readonly #finished: FinishedFlows;
   /** Slots of conversations that the active timeout cut, and that no packet has come for since. */
   #resting = 0;
@@ -77,7 +84,8 @@ export class FlowMeter {
     this.#options = options;
     this.#columns = columns;
     this.#observer = observer;
-    this.#table = new FlowTable(options.capacity, options.shape);
+    this.#table = new FlowTable(options.capacity, options.shape, rows, options.seed);
+    this.#live = options.live ?? null;
     this.#finished = new FinishedFlows(options.shape, observer);
     this.#accounting = new Accounting(options.accountingMode, rows);
     this.#features = new FlowFeatures(this.#table.store);
@@ -90,8 +98,8 @@ export class FlowMeter {
       ends: this.#ends,
     });
     this.#recency = new Recency(this.#table);
-    this.#lookup = new BatchLookup(this.#table, columns, rows);
-    this.#expire = (slot) => this.#onDeadline(slot);
+    this.#lookup = new BatchLookup(this.#table, columns, rows, options.owner ?? 0);
+    this.#addDue = (slot) => this.#due.add(slot);
   }
 
   /** Rows that `meter` has dealt with: metered, or skipped for a reason. */
@@ -113,16 +121,20 @@ export class FlowMeter {
 
   /** Meters the rows of `batch` that the columns say are METERED. */
   meter(batch: PacketBatch): void {
-    this.#lookup.warm(batch.count);
-    this.#observer?.touch(this.#lookup.slots, batch.count);
-    this.#update(batch);
+    this.#table.recycle();
+    this.#lookup.find(batch, this.#clockMs, this.packetsSkipped);
+    this.#observer?.touch(this.#lookup.found, this.#lookup.count);
+    this.#accounting.measure(batch, this.#columns);
+    this.#passTime(batch);
   }
 
   /** It is `clockMs` and every packet before that was metered: ends the flows whose timeouts have passed. */
   advance(clockMs: number): void {
     if (!(clockMs > this.#clockMs)) return;
     this.#clockMs = clockMs;
-    if (clockMs >= this.#wheel.nextTickMs) this.#wheel.advance(clockMs, this.#expire);
+    if (clockMs < this.#wheel.nextTickMs) return;
+    this.#order = 2 * (this.#number + 1);
+    this.#tick();
   }
 
   /** Finished flows so far, in the order they ended; they are forgotten here. */
@@ -150,6 +162,7 @@ export class FlowMeter {
    * termination, or the end of TCP. Returns whether any are left.
    */
   terminate(limit: number): boolean {
+    this.#order = Number.POSITIVE_INFINITY;
     for (let i = 0; i < limit; i++) {
       const slot = this.#recency.next();
       if (slot < 0) return false;
@@ -159,62 +172,86 @@ export class FlowMeter {
     return this.#table.live > 0;
   }
 
-  /** HOT PATH: no allocation for a packet of a known flow. */
-  #update(batch: PacketBatch): void {
-    const { count, timeMs, clockMs } = batch;
-    const { status, key, tcpFlags } = this.#columns;
+  /** HOT PATH, where a batch has few ticks. Time passes with all rows, whoever meters them. */
+  #passTime(batch: PacketBatch): void {
+    const { count, first } = batch;
+    if (count === 0) return;
+    const { clocks, rows } = this.#lookup;
+    const wheel = this.#wheel;
+    const own = this.#lookup.count;
+    const latest = clocks[count - 1];
+    let from = 0;
+    let row = 0;
+    while (latest >= wheel.nextTickMs) {
+      while (clocks[row] < wheel.nextTickMs) row++;
+      let to = from;
+      while (to < own && rows[to] < row) to++;
+      this.#update(batch, from, to);
+      from = to;
+      this.#clockMs = clocks[row];
+      this.#order = 2 * (first + row);
+      this.#tick();
+    }
+    this.#update(batch, from, own);
+    this.#clockMs = latest;
+    this.#number = first + count - 1;
+  }
+
+  /** Ends the flows whose deadlines have passed, in the order of their last packets. */
+  #tick(): void {
+    const due = this.#due;
+    due.count = 0;
+    this.#wheel.advance(this.#clockMs, this.#addDue);
+    due.sort(this.#table.store.doubles);
+    for (let i = 0; i < due.count; i++) this.#onDeadline(due.slots[i]);
+  }
+
+  /** HOT PATH: no allocation for a packet of a known flow. Meters the rows at `[from, to)` of the look-up. */
+  #update(batch: PacketBatch, from: number, to: number): void {
+    const { timeMs, first } = batch;
+    const { tcpFlags } = this.#columns;
     const { activeTimeoutMs, inactiveTimeoutMs } = this.#options;
-    const sizes = this.#accounting.of(batch, this.#columns);
-    const { hashes } = this.#lookup;
-    const table = this.#table;
+    const sizes = this.#accounting.sizes(batch);
+    const { rows, found, clocks } = this.#lookup;
     const wheel = this.#wheel;
     const starts = this.#starts;
     const ends = this.#ends;
     const features = this.#features.measuresPackets ? this.#features : null;
-    const store = table.store;
+    const store = this.#table.store;
     const observer = this.#observer;
-    const skipped = this.packetsSkipped;
-    const processed = this.packetsProcessed;
     let { words, doubles } = store;
-    let clock = this.#clockMs;
-    let sequence = this.#sequence;
+    let i = from;
     try {
-      for (let row = 0; row < count; row++) {
-        if (status[row] !== METERED) {
-          skipped[status[row]]++;
-          continue;
-        }
+      while (i < to) {
+        const row = rows[i];
         const time = timeMs[row];
-        const now = clockMs[row];
-        if (now > clock) {
-          clock = now;
-          this.#clockMs = now;
-          if (now >= wheel.nextTickMs) wheel.advance(now, this.#expire);
-        }
-        const at = row * KEY_WORDS;
+        const clock = clocks[row];
         const flags = tcpFlags[row];
-        const flow = table.find(key, at, hashes[row]);
+        let flow = found[i];
+        // Not found, or ended since: it may have begun since.
+        if (flow < 0 || doubles[(flow >> 1) * RECORD_DOUBLES + DOUBLE_SEQUENCE] === 0) flow = this.#findAgain(i);
+        i++;
         let slot = flow >> 1;
         let double = slot * RECORD_DOUBLES;
         if (slot >= 0) {
           if (ends?.isClosing(slot)) {
             if (ends.isOver(slot, clock, flags)) {
-              wheel.remove(slot);
-              this.#finish(slot, EXPORT_TCP_END);
+              this.#split(slot, clock, first + row, EXPORT_TCP_END);
               slot = -1;
             }
           } else if (clock >= doubles[double + DOUBLE_CLOCK] + inactiveTimeoutMs) {
-            wheel.remove(slot);
-            this.#finish(slot, this.#reasonOf(slot, EXPORT_INACTIVE));
+            this.#split(slot, clock, first + row, EXPORT_INACTIVE);
             slot = -1;
           } else if (
             starts === null
               ? time - doubles[double + DOUBLE_START] >= activeTimeoutMs
               : clock >= starts.get(slot) + activeTimeoutMs
           ) {
+            this.#arrive(clock, first + row);
             this.#cut(slot);
             this.#goOn(slot, time);
           } else if (starts !== null && starts.get(slot) === NEVER) {
+            this.#arrive(clock, first + row);
             this.#goOn(slot, time);
             // It was queued to rest for longer than it may be active.
             wheel.remove(slot);
@@ -224,12 +261,12 @@ export class FlowMeter {
         let direction = flow & 1;
         if (slot < 0) {
           direction = 0;
-          slot = this.#start(batch, row, processed + row + 1);
+          this.#arrive(clock, first + row);
+          slot = this.#start(batch, row, this.#lookup.hashes[i - 1]);
           double = slot * RECORD_DOUBLES;
           words = store.words;
           doubles = store.doubles;
         }
-        sequence++;
         const size = sizes[row];
         if (features !== null) features.measure(slot, direction, time, size);
         // DIFFERS: NFStream moves a packet out of order forward to the newest time seen (kind clock) and cuts times to
@@ -237,7 +274,7 @@ export class FlowMeter {
         if (time < doubles[double + DOUBLE_START]) doubles[double + DOUBLE_START] = time;
         if (time > doubles[double + DOUBLE_END]) doubles[double + DOUBLE_END] = time;
         doubles[double + DOUBLE_CLOCK] = clock;
-        doubles[double + DOUBLE_SEQUENCE] = sequence;
+        doubles[double + DOUBLE_SEQUENCE] = first + row;
         doubles[double + DOUBLE_PACKETS + direction] += 1;
         doubles[double + DOUBLE_BYTES + direction] += size;
         const word = slot * RECORD_WORDS;
@@ -249,22 +286,41 @@ export class FlowMeter {
           }
         }
         if (observer?.updated(row, slot, direction as 0 | 1) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
-          wheel.remove(slot);
-          this.#finish(slot, words[word + WORD_REASON]);
+          this.#split(slot, clock, first + row, words[word + WORD_REASON]);
         }
       }
     } finally {
-      this.packetsMetered += sequence - this.#sequence;
-      this.#sequence = sequence;
+      this.packetsMetered += i - from;
     }
   }
 
-  /** A conversation begins with row `row`, the source's packet number `number`. */
-  #start(batch: PacketBatch, row: number, number: number): number {
+  /** `slot * 2 + direction` of the flow of the look-up's row number `i`, as the table stands now, or -1. */
+  #findAgain(i: number): number {
+    const { rows, hashes } = this.#lookup;
+    return this.#table.find(this.#columns.key, rows[i] * KEY_WORDS, hashes[i]);
+  }
+
+  /** What follows is what packet `number` does, and when. */
+  #arrive(clockMs: number, number: number): void {
+    this.#clockMs = clockMs;
+    this.#number = number;
+    this.#order = 2 * number + 1;
+  }
+
+  /** Packet `number` ends the flow. */
+  #split(slot: number, clockMs: number, number: number, reason: number): void {
+    this.#arrive(clockMs, number);
+    this.#wheel.remove(slot);
+    this.#finish(slot, reason === EXPORT_INACTIVE ? this.#reasonOf(slot, reason) : reason);
+  }
+
+  /** A conversation begins with row `row`. */
+  #start(batch: PacketBatch, row: number, hash: number): number {
     const table = this.#table;
-    if (table.live === table.capacity) this.#evict();
-    const slot = table.insert(this.#columns.key, row * KEY_WORDS, this.#lookup.hashes[row]);
-    this.#features.begin(slot, this.#numberOf(batch, row, number), batch, this.#columns, row);
+    if (this.#isFull) this.#evict();
+    const slot = table.insert(this.#columns.key, row * KEY_WORDS, hash);
+    if (this.#live !== null) Atomics.add(this.#live, 0, 1);
+    this.#features.begin(slot, this.#flowId(batch.first + row), batch, this.#columns, row);
     this.#ends?.begin(slot);
     this.#begin(slot, batch.timeMs[row]);
     this.#wheel.add(slot);
@@ -272,9 +328,13 @@ export class FlowMeter {
     return slot;
   }
 
-  /** Rows that come from another thread bring their numbers along. */
-  #numberOf({ numbers }: PacketBatch, row: number, number: number): number {
-    if (numbers !== null) return numbers[row];
+  /** Whether a flow must go before another one begins. At least one of each meter's own may live. */
+  get #isFull(): boolean {
+    const { live, capacity } = this.#table;
+    return this.#live === null ? live === capacity : live > 0 && Atomics.load(this.#live, 0) >= capacity;
+  }
+
+  #flowId(number: number): number {
     const { numbering } = this.#options;
     return numbering === undefined ? number : (number - 1) * numbering.meters + numbering.index + 1;
   }
@@ -294,7 +354,7 @@ export class FlowMeter {
   /** Ends a flow for its active timeout; its conversation rests in the slot until its next packet, or until it is inactive. */
   #cut(slot: number): void {
     const { words, doubles } = this.#table.store;
-    this.#finished.push(this.#table.store, slot, EXPORT_ACTIVE);
+    this.#finished.push(this.#table.store, slot, EXPORT_ACTIVE, this.#order);
     const word = slot * RECORD_WORDS;
     const double = slot * RECORD_DOUBLES;
     doubles.fill(0, double + DOUBLE_PACKETS, double + RECORD_DOUBLES);
@@ -367,7 +427,7 @@ export class FlowMeter {
       this.#forget(slot);
       return;
     }
-    this.#finished.push(this.#table.store, slot, reason);
+    this.#finished.push(this.#table.store, slot, reason, this.#order);
     this.#free(slot);
   }
 
@@ -379,6 +439,6 @@ export class FlowMeter {
 
   #free(slot: number): void {
     this.#table.remove(slot);
-    this.#table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 0;
+    if (this.#live !== null) Atomics.sub(this.#live, 0, 1);
   }
 }

@@ -22,7 +22,7 @@ export class Recency {
 
   constructor(table: FlowTable) {
     this.#table = table;
-    this.#slots = table.capacity;
+    this.#slots = table.slots;
   }
 
   /** The least recently used live flow, or -1 when none is live. The caller removes it before it asks again. */

@@ -12,12 +12,12 @@
 //         64      start time, ms             double  8   time stamp of the earliest packet
 //         72      end time, ms               double  9   time stamp of the latest packet
 //         80      clock at the last packet   double 10   what the inactive timeout counts from
-//         88      number of the last packet  double 11   what "least recently used" goes by
+//         88      number of the last packet  double 11   in the source; what "least recently used" goes by
 //         96..127 packets, bytes             double 12..15  [src to dst, dst to src] each
 //        128..191 TCP flag counts            word 32..47 syn, cwr, ece, urg, ack, psh, rst, fin: two words each
 //
 // Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads. Once
-// exported, double 6 (the queue) holds the flow's place in the order of export. What options add lies beside it, in a
+// exported, double 6 (the queue) holds the flow's place in the order of export, first by DOUBLE_ORDER. What options add lies beside it, in a
 // row of doubles (feature-layout.ts).
 import { NfstreamError } from '../errors.ts';
 import { KEY_WORDS } from '../packet/packet-columns.ts';
@@ -35,8 +35,13 @@ export const WORD_BUCKET = 14;
 export const WORD_REASON = 15;
 export const WORD_FLAGS = 32;
 
-/** Of an exported flow: how many were exported before it. */
-export const DOUBLE_ID = 6;
+/**
+ * Of an exported flow: what ended it, 2 * the number of the packet whose time did, plus 1 where it was that packet itself, or
+ * Infinity: the end of the run. Flows of a run are exported by it, and those alike by the numbers of their last packets.
+ */
+export const DOUBLE_ORDER = 6;
+/** Instead, from when it is known: how many were exported before it. */
+export const DOUBLE_ID = DOUBLE_ORDER;
 export const DOUBLE_START = 8;
 export const DOUBLE_END = 9;
 export const DOUBLE_CLOCK = 10;

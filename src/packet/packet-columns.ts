@@ -67,28 +67,31 @@ export const TUNNEL_GENEVE = 5;
 export const TUNNEL_GRE = 6;
 export const TUNNEL_IP_IN_IP = 7;
 
-/** Decoded columns. Offsets are into the batch's `bytes`. A row is valid when its status is METERED. */
+/**
+ * Decoded columns. Offsets are into the batch's `bytes`. A row is valid when its status is METERED. Other arrays may take the
+ * place of these from one batch to the next.
+ */
 export class PacketColumns {
-  readonly status: Uint8Array;
+  status: Uint8Array;
   /** KEY_WORDS words a row. */
-  readonly key: Int32Array;
+  key: Int32Array;
   /** Flag byte of the TCP header (CWR 0x80 ... FIN 0x01), 0 for other protocols and non-first fragments. */
-  readonly tcpFlags: Uint8Array;
+  tcpFlags: Uint8Array;
   /** 1 for a non-first fragment (no transport header in this packet). */
-  readonly isLaterFragment: Uint8Array;
+  isLaterFragment: Uint8Array;
   /** MAC address of the sender by the innermost link layer that has one; -1 for none, as of the receiver. */
-  readonly srcMacAt: Int32Array;
-  readonly dstMacAt: Int32Array;
+  srcMacAt: Int32Array;
+  dstMacAt: Int32Array;
   /** Innermost IP header. */
-  readonly ipAt: Int32Array;
+  ipAt: Int32Array;
   /** Length of the innermost IP packet by its own header (payload and header, extension headers included). */
-  readonly ipSize: Int32Array;
+  ipSize: Int32Array;
   /** Transport header (first byte after the IP header and its extensions). */
-  readonly transportAt: Int32Array;
+  transportAt: Int32Array;
   /** Transport payload: after the TCP, UDP or SCTP common header; equals transportAt for other protocols. */
-  readonly payloadAt: Int32Array;
+  payloadAt: Int32Array;
   /** End of the bytes that are captured of the innermost IP packet; link-layer padding excluded. */
-  readonly ipEnd: Int32Array;
+  ipEnd: Int32Array;
 
   constructor(capacity: number = BATCH_CAPACITY) {
     this.status = new Uint8Array(capacity);

@@ -11,7 +11,10 @@ export const SOURCE_WAIT = 0;
 /** `read` will never return another frame. */
 export const SOURCE_END = -1;
 
-/** Up to `capacity` frames as columns. Row `i` is valid for `0 <= i < count`, until the next `read`. */
+/**
+ * Up to `capacity` frames as columns. Row `i` is valid for `0 <= i < count`, until the next `read`, which may also put other
+ * arrays in the place of these: whoever gets a batch takes its arrays anew.
+ */
 export class PacketBatch {
   readonly capacity: number;
   /** Rows filled. */
@@ -21,22 +24,26 @@ export class PacketBatch {
   /** A view over exactly the same bytes as `bytes` (same origin, same length). */
   view: DataView = new DataView(new ArrayBuffer(0));
   /** Time stamps, ms since the epoch, fraction kept (a double resolves 0.25 µs today). */
-  readonly timeMs: Float64Array;
+  timeMs: Float64Array;
   /**
    * What timeouts go by, ms: the time stamps themselves (the same array), unless the source has a clock that goes on
    * evenly while the system's is set.
    */
   clockMs: Float64Array;
-  /** What number each row has in the source, from 1, where rows do not follow each other; null where they do. */
-  numbers: Float64Array | null = null;
+  /** What number row 0 has in the source, from 1; the others follow it. Set by whoever reads the source. */
+  first = 1;
+  /** Which of several meters each row is for; rows that are not metered are meter 0's. Null where there is one meter. */
+  owners: Uint8Array | null = null;
+  /** Of each row that is metered, the hash of its key, with the seed that the meter has, too. Null where the meter computes it. */
+  hashes: Int32Array | null = null;
   /** Where the frame begins in `bytes`. */
-  readonly frameAt: Int32Array;
+  frameAt: Int32Array;
   /** Bytes of the frame that are present at `frameAt`. */
-  readonly capturedLength: Int32Array;
+  capturedLength: Int32Array;
   /** Bytes of the frame on the wire. */
-  readonly wireLength: Uint32Array;
+  wireLength: Uint32Array;
   /** LINKTYPE_ value as in the capture file (https://www.tcpdump.org/linktypes.html). */
-  readonly linkType: Int32Array;
+  linkType: Int32Array;
 
   constructor(capacity: number = BATCH_CAPACITY) {
     this.capacity = capacity;

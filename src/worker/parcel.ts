@@ -138,7 +138,7 @@ export class Parcel {
     batch.count = count;
     batch.timeMs.set(this.#timeMs.subarray(from, to));
     batch.clockMs.set(this.#clockMs.subarray(from, to));
-    batch.numbers?.set(this.#numbers.subarray(from, to));
+    batch.first = this.#numbers[from];
     batch.wireLength.set(this.#wireLength.subarray(from, to));
     columns.key.set(this.#key.subarray(from * KEY_WORDS, to * KEY_WORDS));
     columns.tcpFlags.set(this.#tcpFlags.subarray(from, to));

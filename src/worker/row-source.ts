@@ -90,7 +90,6 @@ export class RowSource implements PacketSource, PacketStage {
     if (batch !== this.#batch) {
       this.#batch = batch;
       batch.clockMs = new Float64Array(batch.capacity);
-      batch.numbers = new Float64Array(batch.capacity);
     }
     if (this.#at === 0) batch.view = parcel.view();
     const rows = Math.min(batch.capacity, parcel.count - this.#at);

@@ -18,7 +18,11 @@ function sizesOf(frames: readonly Frame[]): (Record<AccountingMode, number> | nu
   const decoder = new PacketDecoder({ decodeTunnels: false, fragments: 'ignore', snaplen: 65535 }, frames.length);
   decoder.columns.status.fill(METERED);
   decoder.decode(batch);
-  const byMode = ACCOUNTING_MODES.map((mode) => new Accounting(mode, frames.length).of(batch, decoder.columns));
+  const byMode = ACCOUNTING_MODES.map((mode) => {
+    const accounting = new Accounting(mode, frames.length);
+    accounting.measure(batch, decoder.columns);
+    return accounting.sizes(batch);
+  });
   return frames.map((_, row) => {
     if (decoder.columns.status[row] !== METERED) return null;
     const [frame = 0, ip = 0, transport = 0, payload = 0] = byMode.map((sizes) => sizes[row]);

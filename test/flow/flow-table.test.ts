@@ -25,7 +25,7 @@ describe('the flow table', () => {
     const hashes = fc.array(fc.constantFrom(0, 1, 2, 3, 16382, 16383, -1, -2), { minLength: 24, maxLength: 24 });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), hashes, (steps, byNumber) => {
-        const table = new FlowTable(1000, CLASSIC_SHAPE);
+        const table = new FlowTable(1000, CLASSIC_SHAPE, 300);
         const model = new Map<string, number>();
         for (const { insert, a, b } of steps) {
           const key = keyOf(a, b);
