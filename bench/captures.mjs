@@ -141,6 +141,30 @@ export function writeSmall(path, packets, flows) {
   return out.packets;
 }
 
+/**
+ * As many conversations go on at any time as at any other: where one ends another begins, after 1 to 39 packets.
+ * @param {string} path @param {number} packets @param {number} [atOnce]
+ */
+export function writeSteady(path, packets, atOnce = 5000) {
+  const random = randomIntegers(4);
+  const out = new CaptureWriter(path);
+  const ids = Int32Array.from({ length: atOnce }, (_, place) => place);
+  const left = Int32Array.from({ length: atOnce }, () => 1 + random(39));
+  let begun = atOnce;
+  for (let i = 0; i < packets; i++) {
+    const place = random(atOnce);
+    if (left[place] === 0) {
+      ids[place] = begun++;
+      left[place] = 1 + random(39);
+    }
+    left[place]--;
+    // 5,000 packets a second: a million packets is longer than any timeout.
+    writeSmallPacket(out, START_US + i * 200, ids[place], random(2));
+  }
+  out.close();
+  return out.packets;
+}
+
 /** The answer follows up to `spread` flows later. @param {string} path @param {number} flows @param {number} [spread] */
 export function writeFlows(path, flows, spread = 20_000) {
   const random = randomIntegers(3);

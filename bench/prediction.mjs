@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { capture } from './captures.mjs';
 import { measure, median } from './measure.mjs';
-import { cpuModel } from './table.mjs';
+import { cpuModel, print } from './table.mjs';
 
 const RUN = fileURLToPath(new URL('prediction-run.mjs', import.meta.url));
 const BATCHES = [1, 64, 512, 4096];
@@ -41,16 +41,6 @@ async function run({ runtime, batchSize, costs }) {
   const command = [process.execPath, RUN, path, values.flows, runtime, String(batchSize)];
   const { output } = await measure(command, { keepOutput: true });
   costs.push(JSON.parse(output));
-}
-
-/** @param {string[][]} rows */
-function print(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
-  for (const cells of rows) {
-    console.log(
-      cells.map((cell, i) => (i === 0 || i === 5 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
-    );
-  }
 }
 
 function round(value) {
