@@ -1,11 +1,17 @@
-// What nDPI found out about a flow, as a JavaScript array with one place for each RESULT_FIELDS name; a hole means
-// that nDPI does not know. Numbers and texts are handed over as nDPI has them: naming and formatting is TypeScript's.
+// What nDPI found out about a flow: its fields one after the other as bytes, by which equal results are told, and from
+// which each different one is turned into a JavaScript array once. The array has one place for each RESULT_FIELDS name; a
+// hole means that nDPI does not know. Numbers and texts are handed over as nDPI has them: naming and formatting is
+// TypeScript's.
 //
 // nDPI keeps protocol data in a union: a member is read only when the flow's protocols say that it is the one in use
 // (the same condition under which nDPI itself frees it).
 #pragma once
 
+#include <cstring>
 #include <initializer_list>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "addon.h"
 #include "ndpi-detector.h"
@@ -59,15 +65,18 @@ constexpr const char* RESULT_FIELDS[] = {
 // No text of nDPI is longer in practice; a bound against a missing NUL and against memory exhaustion.
 constexpr size_t MAX_TEXT = 16384;
 
+// A field is its number (texts: with kText), then a double, or the length of a text and its bytes.
+constexpr uint8_t kText = 0x80;
+static_assert(static_cast<uint32_t>(Field::count_) < kText, "the number of a field takes 7 bits");
+
 class ResultWriter {
  public:
-  explicit ResultWriter(napi_env env) : env_(env) {
-    napi_create_array_with_length(env, static_cast<size_t>(Field::count_), &array_);
+  explicit ResultWriter(std::string* out) : out_(out) { out->clear(); }
+
+  void Set(Field field, double number) {
+    out_->push_back(static_cast<char>(field));
+    out_->append(reinterpret_cast<const char*>(&number), sizeof number);
   }
-
-  napi_value array() const { return array_; }
-
-  void Set(Field field, double number) { Put(field, Number(env_, number)); }
 
   // Leaves a hole for 0.
   void SetNonZero(Field field, double number) {
@@ -77,17 +86,39 @@ class ResultWriter {
   // Leaves a hole for nullptr and ''. `capacity` bounds the reading of arrays inside nDPI's structures.
   void Set(Field field, const char* text, size_t capacity = MAX_TEXT) {
     if (text == nullptr || text[0] == '\0') return;
-    Put(field, String(env_, text, strnlen(text, capacity)));
+    const uint32_t length = static_cast<uint32_t>(strnlen(text, capacity));
+    out_->push_back(static_cast<char>(static_cast<uint8_t>(field) | kText));
+    out_->append(reinterpret_cast<const char*>(&length), sizeof length);
+    out_->append(text, length);
   }
 
  private:
-  void Put(Field field, napi_value value) {
-    if (value != nullptr) napi_set_element(env_, array_, static_cast<uint32_t>(field), value);
-  }
-
-  napi_env env_;
-  napi_value array_ = nullptr;
+  std::string* out_;
 };
+
+// The array of a result that a ResultWriter wrote.
+inline napi_value ReadResult(napi_env env, const std::string& result) {
+  napi_value array = nullptr;
+  if (napi_create_array_with_length(env, static_cast<size_t>(Field::count_), &array) != napi_ok) return nullptr;
+  for (const char *at = result.data(), *end = at + result.size(); at < end;) {
+    const uint8_t field = static_cast<uint8_t>(*at++);
+    napi_value value;
+    if (field & kText) {
+      uint32_t length;
+      std::memcpy(&length, at, sizeof length);
+      at += sizeof length;
+      value = String(env, at, length);
+      at += length;
+    } else {
+      double number;
+      std::memcpy(&number, at, sizeof number);
+      at += sizeof number;
+      value = Number(env, number);
+    }
+    if (value == nullptr || napi_set_element(env, array, field & ~kText, value) != napi_ok) return nullptr;
+  }
+  return array;
+}
 
 inline bool HasAny(const Detector::Slot& slot, std::initializer_list<uint16_t> ids) {
   for (const uint16_t id : ids) {
@@ -111,9 +142,9 @@ inline void WriteTls(const Detector::Slot& slot, ResultWriter& out) {
   out.Set(Field::ja3_server, compat::Ja3Server(tls, 0), 33);
 }
 
-inline napi_value WriteResult(napi_env env, const Detector::Slot& slot) {
+inline void WriteResult(const Detector::Slot& slot, std::string* result) {
   const ndpi_flow_struct& flow = slot.flow;
-  ResultWriter out(env);
+  ResultWriter out(result);
   out.Set(Field::master_id, compat::Master(slot.last));
   out.Set(Field::application_id, compat::App(slot.last));
   out.Set(Field::category_id, slot.last.category);
@@ -148,7 +179,41 @@ inline napi_value WriteResult(napi_env env, const Detector::Slot& slot) {
   out.Set(Field::http_content_type, flow.http.content_type);
   out.Set(Field::http_url, flow.http.url);
   out.SetNonZero(Field::http_status, flow.http.response_status_code);
-  return out.array();
 }
+
+// The different results so far, numbered from 0.
+class Results {
+ public:
+  uint32_t NumberOf(const Detector::Slot& slot) {
+    WriteResult(slot, &written_);
+    const auto known = numbers_.find(written_);
+    if (known != numbers_.end()) return known->second;
+    const uint32_t number = static_cast<uint32_t>(list_.size());
+    list_.push_back(nullptr);
+    try {
+      list_.back() = &numbers_.emplace(written_, number).first->first;
+    } catch (...) {
+      list_.pop_back();
+      throw;
+    }
+    return number;
+  }
+
+  // nullptr for a number that stands for none.
+  const std::string* Find(int64_t number) const {
+    return number >= 0 && static_cast<uint64_t>(number) < list_.size() ? list_[static_cast<size_t>(number)] : nullptr;
+  }
+
+  void Forget() {
+    list_.clear();
+    numbers_.clear();
+  }
+
+ private:
+  // A map's keys stay where they are.
+  std::unordered_map<std::string, uint32_t> numbers_;
+  std::vector<const std::string*> list_;
+  std::string written_;
+};
 
 }  // namespace nfstream

@@ -15,6 +15,7 @@ using Holder = std::shared_ptr<Detector>;
 // A detector shared by the functions of its object; empty after close().
 struct Handle {
   Holder detector;
+  Results results;
 };
 
 template <size_t N>
@@ -104,12 +105,31 @@ napi_value Guess(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-napi_value Result(napi_env env, napi_callback_info info) {
+// resultOf(handle): the number of its result, which equal ones share
+napi_value ResultOf(napi_env env, napi_callback_info info) {
   Call<1> call;
   int64_t handle;
   if (!call.Begin(env, info)) return nullptr;
   const Detector::Slot* slot = call.ReadSlot(env, &handle);
-  return slot == nullptr ? nullptr : WriteResult(env, *slot);
+  return slot == nullptr ? nullptr : Number(env, call.handle->results.NumberOf(*slot));
+}
+
+// result(number): its fields
+napi_value Result(napi_env env, napi_callback_info info) {
+  Call<1> call;
+  int64_t number;
+  if (!call.Begin(env, info) || !ReadInteger(env, call.at[0], "number", 0, 0xffffffff, &number)) return nullptr;
+  const std::string* result = call.handle->results.Find(number);
+  if (result != nullptr) return ReadResult(env, *result);
+  FailRange(env, "the number of a result", "number", static_cast<double>(number));
+  return nullptr;
+}
+
+napi_value ForgetResults(napi_env env, napi_callback_info info) {
+  Call<0> call;
+  if (!call.Begin(env, info)) return nullptr;
+  call.handle->results.Forget();
+  return Undefined(env);
 }
 
 napi_value Free(napi_env env, napi_callback_info info) {
@@ -158,7 +178,9 @@ napi_value LiveCount(napi_env env, napi_callback_info info) {
 napi_value Close(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   if (napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data) == napi_ok) {
-    (*static_cast<std::shared_ptr<Handle>*>(data))->detector.reset();
+    Handle& handle = **static_cast<std::shared_ptr<Handle>*>(data);
+    handle.detector.reset();
+    handle.results.Forget();
   }
   return Undefined(env);
 }
@@ -176,7 +198,9 @@ napi_value CreateDetector(napi_env env, napi_callback_info) {
                  {"process", Guard<Process>},
                  {"giveUp", Guard<GiveUp>},
                  {"guess", Guard<Guess>},
+                 {"resultOf", Guard<ResultOf>},
                  {"result", Guard<Result>},
+                 {"forgetResults", Guard<ForgetResults>},
                  {"free", Guard<Free>},
                  {"protocolName", Guard<ProtocolName>},
                  {"categoryName", Guard<CategoryName>},

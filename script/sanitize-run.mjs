@@ -85,7 +85,8 @@ function feedGarbage(rounds) {
     }
     if (next(2)) detector.giveUp(handle);
     if (next(8) === 0) detector.guess(handle, next(256), next(2 ** 32), next(65536), next(2 ** 32), next(65536));
-    const result = detector.result(handle);
+    const result = detector.result(detector.resultOf(handle));
+    if (next(64) === 0) detector.forgetResults();
     assert.equal(result.length, ndpi.resultFields.length);
     detector.protocolName(result[0], result[1]);
     detector.categoryName(result[2]);
@@ -100,9 +101,9 @@ function misuse() {
   const detector = ndpi.createDetector();
   const bytes = new Uint8Array(SEEDS[0]);
   const handle = detector.open();
-  const { process: show, result, free } = detector;
+  const { process: show, resultOf, result, free } = detector;
   assert.equal(show.call(null, handle, bytes, 0, bytes.length, 1) >= 0, true, 'functions need no this');
-  assert.equal(result.call(capture, handle).length, ndpi.resultFields.length, 'nor mind a foreign one');
+  assert.equal(result.call(capture, resultOf(handle)).length, ndpi.resultFields.length, 'nor mind a foreign one');
   const WRONG = [
     undefined,
     null,
@@ -122,7 +123,7 @@ function misuse() {
     Symbol(),
   ];
   for (const wrong of WRONG) {
-    for (const method of ['process', 'giveUp', 'guess', 'result', 'free']) {
+    for (const method of ['process', 'giveUp', 'guess', 'resultOf', 'result', 'free']) {
       throws(() => detector[method](wrong, bytes, 0, bytes.length, 1, 1), `${method}(${String(wrong)})`);
     }
     throws(() => show(handle, wrong, 0, 1, 1), 'bytes');
@@ -147,7 +148,9 @@ function misuse() {
   detector.giveUp(handle);
   free(handle);
   throws(() => free(handle), 'double free');
-  throws(() => result(handle), 'use after free');
+  throws(() => resultOf(handle), 'use after free');
+  detector.forgetResults();
+  throws(() => result(0), 'forgotten');
   const again = detector.open();
   assert.notEqual(again, handle, 'a reused slot has another handle');
   throws(() => detector.protocolName(-1, 0));

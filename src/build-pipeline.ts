@@ -1,4 +1,5 @@
 // Options into the stages of one meter, in the order in which packets pass them.
+import type { BuiltIn } from './classifier/built-in.ts';
 import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { Labeller } from './classifier/labeller.ts';
 import { Packet } from './classifier/packet.ts';
@@ -15,7 +16,7 @@ export interface Stages {
   readonly source: PacketSource;
   readonly packets: PacketStage;
   /** They see a packet before the user's. */
-  readonly builtIn: readonly NFStreamClassifier[];
+  readonly builtIn: BuiltIn;
   readonly userClassifiers: readonly NFStreamClassifier[];
   readonly userMetrics: Readonly<Record<string, UserMetric>>;
   /** Where several meters number their packets. */
@@ -25,14 +26,15 @@ export interface Stages {
 /** The pipeline of these stages; `options` say how to meter. */
 export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipeline {
   const { source, packets, userMetrics } = stages;
-  const classifiers = [...stages.builtIn, ...stages.userClassifiers];
+  const { ndpi } = stages.builtIn;
+  const classifiers = [...stages.builtIn.classifiers, ...stages.userClassifiers];
   const batch = new PacketBatch();
-  const hasUserCode = classifiers.length > 0 || Object.keys(userMetrics).length > 0;
+  const isObserved = ndpi !== null || classifiers.length > 0 || Object.keys(userMetrics).length > 0;
   const packet = new Packet(batch, packets.columns);
   const guard = options.debug ? new PacketGuard(batch, packets.columns) : null;
   const shape = recordShapeOf(options, stages);
   const features = featuresOf(shape, options);
-  const labeller = hasUserCode ? new Labeller(classifiers, userMetrics, packet, guard, features) : null;
+  const labeller = isObserved ? new Labeller(classifiers, userMetrics, packet, guard, features, ndpi) : null;
   const meter = new FlowMeter(
     {
       capacity: options.capacity,

@@ -2,8 +2,8 @@
 import type { Table } from 'apache-arrow';
 import { buildPipeline } from './build-pipeline.ts';
 import { invalid } from './check-option.ts';
-import { builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
-import type { Direction, NFStreamClassifier } from './classifier/classifier.ts';
+import { type BuiltIn, builtInClassifiers, refuseNamesOf } from './classifier/built-in.ts';
+import type { Direction } from './classifier/classifier.ts';
 import type { Packet } from './classifier/packet.ts';
 import { NfstreamError } from './errors.ts';
 import type { NdpiMetrics } from './flow/fields/ndpi.ts';
@@ -157,7 +157,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
 {
   readonly #options: ResolvedOptions;
   readonly #filter: PacketFilter | null;
-  readonly #builtIn: readonly NFStreamClassifier[];
+  readonly #builtIn: BuiltIn;
   #metering: Metering | undefined;
   #isIterated = false;
   /** The iterators that were handed out, to be closed by `asyncDispose`. */

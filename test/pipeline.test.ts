@@ -59,7 +59,13 @@ describe('a link that is never silent', () => {
     const options = resolveOptions({ source: '-', enableNdpi: false });
     const decoder = new PacketDecoder({ decodeTunnels: true, fragments: 'assign', snaplen: 65535 });
     const packets = new FilterAndDecode(null, decoder);
-    const pipeline = buildPipeline(options, { source, packets, builtIn: [], userClassifiers: [], userMetrics: {} });
+    const pipeline = buildPipeline(options, {
+      source,
+      packets,
+      builtIn: { ndpi: null, classifiers: [] },
+      userClassifiers: [],
+      userMetrics: {},
+    });
     const reasons: number[] = [];
     for await (const batch of meterFlows(
       pipeline,

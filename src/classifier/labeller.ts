@@ -1,8 +1,12 @@
-// The one place that calls user code. For each packet, after the counters: the classifiers in the order given (nDPI is
-// one of them), then the metrics, then the classifiers that asked to see the packet measured. What user code throws
-// stops the run with an error that names it and the flow.
+// The one place that calls user code. For each packet, after the counters: nDPI, the classifiers in the order given, then
+// the metrics, then the classifiers that asked to see the packet measured. What user code throws stops the run with an
+// error that names it and the flow.
+//
+// nDPI alone has no objects of flows made: its findings leave beside their records. With user code they are copied into
+// `flow.metrics` as soon as they are there.
 import { instanceText } from '../check-option.ts';
 import type { NfstreamError } from '../errors.ts';
+import { copyOf, type Findings } from '../flow/fields/ndpi.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowObserver } from '../flow/flow-observer.ts';
 import type { RecordStore } from '../flow/record.ts';
@@ -10,6 +14,7 @@ import type { Feature, MetricValue } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';
 import { NFStreamClassifier } from './classifier.ts';
 import { FlowCursor, FlowObjects, type LiveFlows } from './live-flows.ts';
+import type { NdpiDissector } from './ndpi-dissector.ts';
 import { Packet } from './packet.ts';
 import type { PacketGuard } from './packet-guard.ts';
 import { isThenable, Terminations } from './terminations.ts';
@@ -32,6 +37,10 @@ export class Labeller implements FlowObserver {
   readonly #batching: readonly NFStreamClassifier[];
   readonly #flows: LiveFlows;
   readonly #features: readonly Feature[];
+  readonly #ndpi: NdpiDissector | null;
+  readonly #hasUserCode: boolean;
+  /** Of the flows. */
+  #store: RecordStore | undefined;
   /** By slot: the mask of classifiers that want the flow's packets. */
   #wanted = new Int32Array(1024);
   /** Where `touch` leaves what it loaded, so that it is loaded. */
@@ -44,14 +53,17 @@ export class Labeller implements FlowObserver {
     packet: Packet,
     guard: PacketGuard | null = null,
     features: readonly Feature[] = [],
+    ndpi: NdpiDissector | null = null,
   ) {
     this.#features = features;
+    this.#ndpi = ndpi;
     this.#classifiers = classifiers;
     this.#metricNames = Object.keys(metrics);
     this.#metrics = Object.values(metrics);
     const names = classifiers.map(({ name }) => name);
     // Looking for what user code keeps means looking at each flow's own objects.
-    const areKept = classifiers.length > 0 || guard !== null;
+    const areKept = classifiers.length > 0 || guard !== null || ndpi !== null;
+    this.#hasUserCode = classifiers.length > 0 || this.#metrics.length > 0;
     this.#flows = areKept ? new FlowObjects(this.#metricNames, names) : new FlowCursor(this.#metricNames);
     this.#packet = packet;
     this.#guard = guard;
@@ -60,9 +72,11 @@ export class Labeller implements FlowObserver {
     this.#batching = classifiers.filter((classifier) => overrides(classifier, 'onBatch'));
   }
 
-  /** `onStart` of every classifier, one after the other. Rejects with the first failure. */
+  /** Starts nDPI, then `onStart` of every classifier, one after the other. Rejects with the first failure. */
   async start(): Promise<void> {
     const classifiers = this.#classifiers.map(({ name }) => name);
+    if (this.#ndpi !== null) classifiers.unshift(this.#ndpi.name);
+    this.#ndpi?.start();
     for (const classifier of this.#classifiers) {
       try {
         await classifier.onStart({ metrics: this.#metricNames, classifiers, features: this.#features });
@@ -73,6 +87,9 @@ export class Labeller implements FlowObserver {
   }
 
   started(slot: number, store: RecordStore): void {
+    this.#store = store;
+    this.#ndpi?.begin(slot, store);
+    if (!this.#hasUserCode) return;
     this.#flows.start(slot, store);
     if (this.#classifiers.length === 0) return;
     if (slot >= this.#wanted.length) {
@@ -105,6 +122,13 @@ export class Labeller implements FlowObserver {
    * classifier cost half as much again among 100,000 flows in random order. bench/user-code.mjs.
    */
   touch(found: Int32Array, count: number): void {
+    const ndpi = this.#ndpi;
+    if (ndpi !== null) {
+      let wanting = 0;
+      for (let row = 0; row < count; row++) if (found[row] >= 0 && ndpi.wants(found[row] >> 1)) wanting++;
+      this.warmed = wanting;
+    }
+    if (!this.#hasUserCode) return;
     const hasMetrics = this.#metrics.length > 0;
     const flows = this.#flows;
     const wanted = this.#wanted;
@@ -118,6 +142,9 @@ export class Labeller implements FlowObserver {
 
   /** HOT PATH: nothing is allocated here; the try blocks cost nothing while nothing is thrown. bench/user-code.mjs. */
   updated(row: number, slot: number, direction: 0 | 1): boolean {
+    const ndpi = this.#ndpi;
+    if (ndpi?.wants(slot)) this.#dissect(ndpi, row, slot);
+    if (!this.#hasUserCode) return false;
     const hasClassifiers = this.#classifiers.length > 0;
     const wanted = hasClassifiers ? this.#wanted[slot] : 0;
     const { length } = this.#metrics;
@@ -134,6 +161,16 @@ export class Labeller implements FlowObserver {
       if (measuring !== 0) this.#classify('onFlowMeasured', measuring, packet, slot, flow, direction);
     }
     return true;
+  }
+
+  #dissect(ndpi: NdpiDissector, row: number, slot: number): void {
+    Packet.move(this.#packet, row);
+    const findings = ndpi.show(this.#packet, slot, this.#store as RecordStore);
+    if (findings !== undefined && this.#hasUserCode) this.#label(slot, findings);
+  }
+
+  #label(slot: number, findings: Findings): void {
+    Object.assign(this.#flows.at(slot).metrics, copyOf(findings));
   }
 
   #classify(
@@ -218,10 +255,20 @@ export class Labeller implements FlowObserver {
     }
   }
 
-  ended(slot: number): Flow {
+  ended(slot: number): Flow | undefined {
+    const ndpi = this.#ndpi;
+    if (ndpi?.wants(slot)) {
+      const findings = ndpi.end(slot, this.#store as RecordStore);
+      if (this.#hasUserCode) this.#label(slot, findings);
+    }
+    if (!this.#hasUserCode) return undefined;
     const flow = this.#flows.end(slot);
     this.terminations.start(flow);
     return flow;
+  }
+
+  findings(slot: number): Findings | undefined {
+    return this.#hasUserCode ? undefined : this.#ndpi?.findings(slot);
   }
 
   /** After a failure: the flows that are still live end for their classifiers, though nobody gets their records. */
@@ -239,6 +286,7 @@ export class Labeller implements FlowObserver {
   async exit(): Promise<void> {
     if (this.#exited) return;
     this.#exited = true;
+    this.#ndpi?.exit();
     let failure: { error: unknown } | undefined;
     for (const classifier of this.#classifiers) {
       try {

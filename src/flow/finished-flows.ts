@@ -38,7 +38,7 @@ export class FinishedFlows {
       batch = new FlowBatch(this.#shape);
       this.#batches.push(batch);
     }
-    batch.push(store, slot, flow);
+    batch.push(store, slot, flow, this.#observer?.findings(slot));
     batch.store.doubles[(batch.count - 1) * RECORD_DOUBLES + DOUBLE_ORDER] = order;
   }
 

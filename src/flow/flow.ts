@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { NfstreamError } from '../errors.ts';
 import { FEATURES, type Feature } from './fields/field.ts';
+import { copyOf, type Findings } from './fields/ndpi.ts';
 import * as read from './read-record.ts';
 import { RECORD_WORDS, type RecordStore, WORD_REASON } from './record.ts';
 import {
@@ -36,12 +37,14 @@ export interface Flow<Metrics extends object = FlowMetrics, Data extends object 
 export class Flow<Metrics extends object = FlowMetrics, Data extends object = AnyRecord<Metrics>> {
   #store: RecordStore;
   #row: number;
-  readonly #metrics: Metrics;
+  #metrics: Metrics | undefined;
+  readonly #findings: Findings | undefined;
   #classifiers: Record<string, Record<string, unknown>> | undefined;
 
-  /** `metrics` becomes the flow's own. */
-  constructor(store: RecordStore, row: number, metrics: Metrics = {} as Metrics) {
+  /** `metrics` become the flow's own; without them, and when they are asked for, it gets a copy of `findings`, if any. */
+  constructor(store: RecordStore, row: number, metrics?: Metrics, findings?: Findings) {
     this.#metrics = metrics;
+    this.#findings = findings;
     this.#store = store;
     this.#row = row;
   }
@@ -64,7 +67,13 @@ export class Flow<Metrics extends object = FlowMetrics, Data extends object = An
 
   /** What leaves with the record: user metrics and the findings of classifiers. */
   get metrics(): Metrics {
+    this.#metrics ??= (this.#findings === undefined ? {} : copyOf(this.#findings)) as Metrics;
     return this.#metrics;
+  }
+
+  /** Its metrics for reading only: no copy of findings is made for that. */
+  static metricsOf(flow: Flow): FlowMetrics {
+    return flow.#metrics ?? flow.#findings ?? flow.metrics;
   }
 
   /** Scratch space of each classifier, by its name; gone from the record. */
@@ -164,7 +173,7 @@ export class Flow<Metrics extends object = FlowMetrics, Data extends object = An
   toJSON(): Data {
     const record: Record<string, unknown> = {};
     for (const column of this.#store.shape.columns) {
-      record[column.name] = column.read(this.#store, this.#row, this.#metrics as FlowMetrics);
+      record[column.name] = column.read(this.#store, this.#row, this.metrics as FlowMetrics);
     }
     return record as Data;
   }
@@ -178,7 +187,7 @@ export class Flow<Metrics extends object = FlowMetrics, Data extends object = An
       if (Object.hasOwn(Flow.prototype, name)) continue;
       const get = function (this: Flow) {
         if (feature !== undefined && !isMeasured(feature, this.#store)) throw notMeasured(name, feature);
-        return read(this.#store, this.#row, this.#metrics);
+        return read(this.#store, this.#row, Flow.metricsOf(this));
       };
       Object.defineProperty(Flow.prototype, name, { get, enumerable: false, configurable: true });
     }

@@ -13,7 +13,7 @@ export type AddonName = (typeof ADDON_NAMES)[number];
  * a message instead of misbehaving. Raise the number when the addon's interface changes. The hundreds tell the addons
  * apart.
  */
-export const ADDON_CONTRACT: Readonly<Record<AddonName, number>> = { ndpi: 102, capture: 203 };
+export const ADDON_CONTRACT: Readonly<Record<AddonName, number>> = { ndpi: 103, capture: 203 };
 
 /** What every addon exports besides its own functions. */
 export interface AddonBase {

@@ -106,8 +106,12 @@ export interface NdpiDetector {
   giveUp(handle: number): void;
   /** A guess from addresses and ports alone, for a flow of which no packet could be shown; addresses 0 for IPv6. */
   guess(handle: number, protocol: number, src: number, srcPort: number, dst: number, dstPort: number): void;
-  /** What nDPI knows of the flow by now. */
-  result(handle: number): NdpiResult;
+  /** A number for what nDPI knows of the flow by now: the same for all flows of which it knows the same. From 0 on. */
+  resultOf(handle: number): number;
+  /** The result of this number; throws RangeError where there is none. */
+  result(number: number): NdpiResult;
+  /** Gives results numbers from 0 on again: the addon keeps every one that has a number. */
+  forgetResults(): void;
   /** Ends a flow; its handle will not be accepted any more. */
   free(handle: number): void;
   /** `TLS.Facebook`, as nDPI writes it. */

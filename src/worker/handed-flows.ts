@@ -1,7 +1,10 @@
-// Finished flows on their way from a meter's thread to the main one: the records as they are, the metrics as a table,
-// since nearly always all flows of a batch have the same ones.
+// Finished flows on their way from a meter's thread to the main one: the records as they are, beside them what the flows'
+// metrics are.
+//
+// Nearly always these are nDPI's findings, which many flows share: each is sent once, and a flow has its number. Where user
+// code has metrics, they go as a table, since nearly always all flows of a batch have the same ones.
 import { NfstreamError } from '../errors.ts';
-import { Flow } from '../flow/flow.ts';
+import type { Findings } from '../flow/fields/ndpi.ts';
 import { FlowBatch } from '../flow/flow-batch.ts';
 import type { RecordShape } from '../flow/record.ts';
 import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
@@ -12,7 +15,16 @@ export interface HandedFlows {
   readonly records: ArrayBuffer;
   readonly extra: ArrayBuffer;
   /** Null where flows have none. */
-  readonly metrics: MetricTable | readonly FlowMetrics[] | null;
+  readonly metrics: SharedFindings | MetricTable | readonly FlowMetrics[] | null;
+}
+
+/** What the flows of a batch have of what was sent so far. */
+interface SharedFindings {
+  /** Of each flow: its place among all that was sent. */
+  readonly places: Uint32Array;
+  /** What is new, and the place of the first: 0 where all that was sent before is done with. */
+  readonly added: readonly Findings[];
+  readonly from: number;
 }
 
 /**
@@ -25,14 +37,44 @@ interface MetricTable {
   readonly cells: Uint32Array;
 }
 
-/** @param hasMetrics whether anything writes into `flow.metrics` */
-export function handFlows(batch: FlowBatch, hasMetrics: boolean): HandedFlows {
-  return {
-    count: batch.count,
-    records: batch.store.words.buffer as ArrayBuffer,
-    extra: batch.store.extra.buffer as ArrayBuffer,
-    metrics: hasMetrics ? metricsOf(batch) : null,
-  };
+/** Findings that both threads keep at most; then they begin anew. */
+const MAX_FINDINGS = 16_384;
+
+/** In a meter's thread. */
+export class FlowSender {
+  readonly #places = new Map<Findings, number>();
+
+  /** To be received in the order in which it was handed over. @param hasMetrics whether flows have any */
+  hand(batch: FlowBatch, hasMetrics: boolean): HandedFlows {
+    return {
+      count: batch.count,
+      records: batch.store.words.buffer as ArrayBuffer,
+      extra: batch.store.extra.buffer as ArrayBuffer,
+      metrics: hasMetrics ? (this.#findingsOf(batch) ?? metricsOf(batch)) : null,
+    };
+  }
+
+  /** Undefined where a flow has other metrics. */
+  #findingsOf(batch: FlowBatch): SharedFindings | undefined {
+    const { count } = batch;
+    for (let row = 0; row < count; row++) if (batch.findings(row) === undefined) return undefined;
+    const known = this.#places;
+    if (known.size + count > MAX_FINDINGS) known.clear();
+    const from = known.size;
+    const added: Findings[] = [];
+    const places = new Uint32Array(count);
+    for (let row = 0; row < count; row++) {
+      const findings = batch.findings(row) as Findings;
+      let place = known.get(findings);
+      if (place === undefined) {
+        place = known.size;
+        known.set(findings, place);
+        added.push(findings);
+      }
+      places[row] = place;
+    }
+    return { places, added, from };
+  }
 }
 
 /** What is wrong where a batch can not be sent: the name of the metric that holds what no thread can hand over. */
@@ -51,14 +93,14 @@ export function unsendable(batch: FlowBatch, cause: unknown): NfstreamError {
 }
 
 function metricsOf(batch: FlowBatch): MetricTable | FlowMetrics[] {
-  const names = Object.keys(batch.flow(0).metrics);
+  const names = Object.keys(batch.metrics(0));
   // Assigning to this name would set a prototype.
   if (names.includes('__proto__')) return objectsOf(batch);
   const values = new Map<MetricValue, number>();
   const cells = new Uint32Array(batch.count * names.length);
   let at = 0;
   for (let row = 0; row < batch.count; row++) {
-    const { metrics } = batch.flow(row);
+    const metrics = batch.metrics(row);
     let column = 0;
     for (const name in metrics) {
       if (name !== names[column++]) return objectsOf(batch);
@@ -76,37 +118,38 @@ function metricsOf(batch: FlowBatch): MetricTable | FlowMetrics[] {
 }
 
 function objectsOf(batch: FlowBatch): FlowMetrics[] {
-  return Array.from({ length: batch.count }, (_, row) => batch.flow(row).metrics);
+  return Array.from({ length: batch.count }, (_, row) => batch.metrics(row));
 }
 
-/** A batch whose flows get their metrics when they are asked for. */
-export class ReceivedBatch extends FlowBatch {
-  readonly #metrics: HandedFlows['metrics'];
-  readonly #views: Flow[] = [];
+/** In the main thread, for each meter's. */
+export class FlowReceiver {
+  readonly #shape: RecordShape;
+  #findings: Findings[] = [];
 
-  constructor({ count, records, extra, metrics }: HandedFlows, shape: RecordShape) {
-    super(shape);
-    this.store.adopt(records, extra);
-    this.count = count;
-    this.#metrics = metrics;
+  constructor(shape: RecordShape) {
+    this.#shape = shape;
   }
 
-  override flow(row: number): Flow {
-    this.#views[row] ??= new Flow(this.store, row, this.#metricsOf(row));
-    return this.#views[row];
+  receive({ count, records, extra, metrics }: HandedFlows): FlowBatch {
+    const batch = new FlowBatch(this.#shape);
+    if (metrics === null) batch.adopt(count, records, extra);
+    else if ('places' in metrics) batch.adopt(count, records, extra, this.#findingsOf(metrics));
+    else batch.adopt(count, records, extra, [], 'names' in metrics ? rowsOf(metrics, count) : metrics);
+    return batch;
   }
 
-  override metrics(row: number): FlowMetrics {
-    return this.#views[row]?.metrics ?? this.#metricsOf(row);
+  #findingsOf({ places, added, from }: SharedFindings): Findings[] {
+    if (from === 0) this.#findings = [];
+    const all = this.#findings;
+    all.push(...added);
+    return Array.from(places, (place) => all[place]);
   }
+}
 
-  #metricsOf(row: number): FlowMetrics {
-    const handed = this.#metrics;
-    if (handed === null) return {};
-    if (!('names' in handed)) return handed[row];
-    const { names, values, cells } = handed;
+function rowsOf({ names, values, cells }: MetricTable, count: number): FlowMetrics[] {
+  return Array.from({ length: count }, (_, row) => {
     const metrics: FlowMetrics = {};
     for (let i = 0; i < names.length; i++) metrics[names[i]] = values[cells[row * names.length + i]];
     return metrics;
-  }
+  });
 }

@@ -1,9 +1,10 @@
 // One meter's thread, as the main thread sees it: started, told what to do, heard, and ended whatever happens to it.
 import { Worker } from 'node:worker_threads';
 import { NfstreamError } from '../errors.ts';
+import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { RecordShape } from '../flow/record.ts';
 import type { StreamerStats } from '../stats.ts';
-import { type HandedFlows, ReceivedBatch } from './handed-flows.ts';
+import { FlowReceiver, type HandedFlows } from './handed-flows.ts';
 import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type WarningText } from './messages.ts';
 import { Parcel } from './parcel.ts';
 import { errorOf } from './remote-error.ts';
@@ -20,8 +21,7 @@ type ThreadSetup = Omit<MeterSetup, 'control' | 'counters'>;
 
 export class MeterThread {
   readonly #setup: ThreadSetup;
-  /** Of the records that it sends. */
-  readonly #shape: RecordShape;
+  readonly #receiver: FlowReceiver;
   readonly #worker: Worker;
   readonly #control = new Int32Array(new SharedArrayBuffer(4));
   readonly #counters: SharedCounters;
@@ -44,7 +44,7 @@ export class MeterThread {
   /** `changed` is called when there are flows to take, and when the meter is done; `warned` when it warns. */
   constructor(setup: ThreadSetup, shape: RecordShape, changed: () => void, warned: (warning: WarningText) => void) {
     this.#setup = setup;
-    this.#shape = shape;
+    this.#receiver = new FlowReceiver(shape);
     this.#changed = changed;
     this.#warned = warned;
     const counters = new SharedArrayBuffer(COUNTER_BYTES);
@@ -94,14 +94,14 @@ export class MeterThread {
   }
 
   /** The next flows, if any are here. */
-  take(): ReceivedBatch | undefined {
+  take(): FlowBatch | undefined {
     const flows = this.#flows.shift();
     if (flows === undefined) return undefined;
     if (++this.#taken === FLOWS_TAKEN) {
       this.#taken = 0;
       this.send({ type: 'taken', batches: FLOWS_TAKEN });
     }
-    return new ReceivedBatch(flows, this.#shape);
+    return this.#receiver.receive(flows);
   }
 
   /** A parcel to be filled: one that came back, or another one while there are few. Null when all are on their way. */

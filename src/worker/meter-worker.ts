@@ -15,7 +15,7 @@ import { meterFlows, type Pipeline } from '../pipeline.ts';
 import { thrownText } from '../plugin/plugin-error.ts';
 import { loadUserCode } from '../plugin/user-code.ts';
 import type { InterfaceSource } from '../source/interface-source.ts';
-import { handFlows, unsendable } from './handed-flows.ts';
+import { FlowSender, unsendable } from './handed-flows.ts';
 import { DISCARD, FLOWS_AHEAD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
 import { Parcel } from './parcel.ts';
 import { textOf } from './remote-error.ts';
@@ -49,6 +49,7 @@ class MeterWorker {
   #isRun = false;
   #taken = new Signal();
   #opening: Promise<void> | undefined;
+  readonly #sender = new FlowSender();
   #batchesAhead = 0;
   #holds = 0;
   #countedMs = 0;
@@ -215,7 +216,7 @@ class MeterWorker {
 
   /** Sends flows, and waits where those before are not taken. */
   async #hand(batch: FlowBatch, { labeller }: Pipeline): Promise<void> {
-    const flows = handFlows(batch, labeller !== null);
+    const flows = this.#sender.hand(batch, labeller !== null);
     try {
       // User code may keep its flows, and then needs their records.
       this.#send({ type: 'flows', flows }, this.#setup.options.plugins.length > 0 ? [] : [flows.records, flows.extra]);

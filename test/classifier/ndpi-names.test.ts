@@ -33,20 +33,18 @@ const detector = {
   categoryName: (id: number) => note(`category ${id}`),
 } as unknown as NdpiDetector;
 
-function metricsOf(known: Partial<Record<(typeof NDPI_RESULT_FIELDS)[number], number | string>>): NdpiMetrics {
+function findingsOf(known: Partial<Record<(typeof NDPI_RESULT_FIELDS)[number], number | string>>): NdpiMetrics {
   asked = [];
   const zero = { master_id: 0, application_id: 0, category_id: 0, confidence: 0, guessed: 0 };
   const values = { ...zero, risk_low: 0, risk_high: 0, risk_score: 0, ...known };
   const result = NDPI_RESULT_FIELDS.map((name) => values[name as keyof typeof values]);
-  const metrics = {} as NdpiMetrics;
-  names.write(result as unknown as NdpiResult, metrics);
-  return metrics;
+  return names.findingsOf(result as unknown as NdpiResult);
 }
 let names = new NdpiNames(addon, detector);
 
 describe('NdpiNames', () => {
   it('writes all columns in the order of NDPI_FIELDS, empty where nDPI does not know', () => {
-    const metrics = metricsOf({});
+    const metrics = findingsOf({});
     expect(Object.keys(metrics)).toEqual(NDPI_FIELDS.map(({ name }) => name));
     for (const { name, type, ...field } of NDPI_FIELDS) {
       if (name === 'application_name' || name === 'category_name') continue;
@@ -57,7 +55,7 @@ describe('NdpiNames', () => {
 
   it('takes each value from its own place', () => {
     const texts = NDPI_RESULT_FIELDS.filter((name) => /client|server|http_u|http_c|alpn|issuer|dhcp/.test(name));
-    const metrics = metricsOf({
+    const metrics = findingsOf({
       ...Object.fromEntries(texts.map((name) => [name, `<${name}>`])),
       http_status: 204,
       dns_query_type: 28,
@@ -95,17 +93,17 @@ describe('NdpiNames', () => {
   it('asks for each name once', () => {
     names = new NdpiNames(addon, detector);
     const known = { master_id: 5, application_id: 176, category_id: 5, tls_cipher: 0xc02b };
-    metricsOf(known);
+    findingsOf(known);
     expect(asked).toEqual(['5.176', 'category 5', 'cipher 49195']);
-    expect(metricsOf(known)).toMatchObject({ application_name: '5.176', tls_cipher: 'cipher 49195' });
+    expect(findingsOf(known)).toMatchObject({ application_name: '5.176', tls_cipher: 'cipher 49195' });
     expect(asked).toEqual([]);
-    expect(metricsOf({ master_id: 0, application_id: 5 * 65536 + 176 }).application_name).toBe('5.176');
+    expect(findingsOf({ master_id: 0, application_id: 5 * 65536 + 176 }).application_name).toBe('5.176');
   });
 
   it("brings nDPI's confidence to one scale", () => {
-    const scale = CONFIDENCE_NAMES.map((_, confidence) => metricsOf({ confidence }).application_confidence);
+    const scale = CONFIDENCE_NAMES.map((_, confidence) => findingsOf({ confidence }).application_confidence);
     expect(scale).toEqual([0, 1, 2, 3, 4, 5, 6, 2, 3, 2, 0]);
-    expect(metricsOf({ confidence: 0, guessed: 1 })).toMatchObject({
+    expect(findingsOf({ confidence: 0, guessed: 1 })).toMatchObject({
       application_confidence: 1,
       application_is_guessed: 1,
     });
@@ -119,7 +117,7 @@ describe('NdpiNames', () => {
     [0, 1, [32]],
     [4, 2 ** 31 + 8, [2, 35, 63]],
   ])('names the risks %i, %i', (risk_low, risk_high, bits) => {
-    expect(metricsOf({ risk_low, risk_high }).risks).toEqual(bits.map((bit) => `risk ${bit}`));
+    expect(findingsOf({ risk_low, risk_high }).risks).toEqual(bits.map((bit) => `risk ${bit}`));
   });
 
   it.each([
@@ -136,11 +134,11 @@ describe('NdpiNames', () => {
     [0x3a4a, 'TLS (3A4A)'],
     [0x0005, 'TLS (0005)'],
   ])('names TLS version %i %s', (tls_version, name) => {
-    expect(metricsOf({ tls_version }).tls_version).toBe(name);
+    expect(findingsOf({ tls_version }).tls_version).toBe(name);
   });
 
   it('writes dates as UTC', () => {
-    expect(metricsOf({ tls_not_before: 1409184000, tls_not_after: 0xffffffff })).toMatchObject({
+    expect(findingsOf({ tls_not_before: 1409184000, tls_not_after: 0xffffffff })).toMatchObject({
       tls_not_before: '2014-08-28 00:00:00+00:00',
       tls_not_after: '2106-02-07 06:28:15+00:00',
     });
@@ -153,7 +151,7 @@ describe('NdpiNames', () => {
     ['OU=O=not this', 'first.example', ''],
     ['', 'first.example', ''],
   ])('reads the subject %s', (tls_subject, name, organization) => {
-    expect(metricsOf({ tls_subject, tls_server_names: 'first.example,second.example' })).toMatchObject({
+    expect(findingsOf({ tls_subject, tls_server_names: 'first.example,second.example' })).toMatchObject({
       tls_server_server_name: name,
       tls_server_organization: organization,
     });

@@ -166,6 +166,7 @@ class SlotWatcher implements FlowObserver {
     expect(flow).toBeDefined();
     return flow as Flow;
   }
+  findings(): undefined {}
 }
 
 describe('a conversation whose flow was cut', () => {

@@ -42,8 +42,9 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
   });
   const show = (handle: number, bytes: Uint8Array, timeMs = 0) =>
     detector.process(handle, bytes, 0, bytes.length, timeMs);
+  const resultOf = (handle: number) => detector.result(detector.resultOf(handle));
   const field = (handle: number, name: (typeof NDPI_RESULT_FIELDS)[number]) =>
-    detector.result(handle)[NDPI_RESULT_FIELDS.indexOf(name)];
+    resultOf(handle)[NDPI_RESULT_FIELDS.indexOf(name)];
 
   it('tells its versions and its fields', () => {
     expect(addon.headerVersion).toMatch(/^\d+\.\d+\.\d+$/);
@@ -55,7 +56,7 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
     const handle = detector.open();
     expect(show(handle, DNS_QUERY)).toBe(NDPI_MORE_WANTED);
     expect(show(handle, DNS_ANSWER)).toBe(NDPI_COMPLETE);
-    const result = detector.result(handle);
+    const result = resultOf(handle);
     expect(detector.protocolName(result[0], result[1])).toBe('DNS.Google');
     expect(detector.categoryName(result[2])).toBe('Web');
     expect(addon.confidenceName(result[3])).toBe('DPI');
@@ -79,9 +80,9 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
   it('gives up with a guess by port', () => {
     const handle = detector.open();
     expect(show(handle, TCP_SYN)).toBe(NDPI_UNKNOWN);
-    expect(detector.protocolName(...(detector.result(handle).slice(0, 2) as [number, number]))).toBe('Unknown');
+    expect(detector.protocolName(...(resultOf(handle).slice(0, 2) as [number, number]))).toBe('Unknown');
     detector.giveUp(handle);
-    const result = detector.result(handle);
+    const result = resultOf(handle);
     expect(detector.protocolName(result[0], result[1])).toBe('TLS');
     expect(addon.confidenceName(result[3])).toBe('Match by port');
     expect(field(handle, 'guessed')).toBe(1);
@@ -90,12 +91,12 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
   it('guesses from a header alone', () => {
     const handle = detector.open();
     detector.guess(handle, 17, 0x0a000001, 40000, 0x0a000002, 53);
-    const result = detector.result(handle);
+    const result = resultOf(handle);
     expect(detector.protocolName(result[0], result[1])).toBe('DNS');
     expect(field(handle, 'guessed')).toBe(1);
     const nothing = detector.open();
     detector.guess(nothing, 6, 0, 40000, 0, 40001);
-    expect(detector.result(nothing).slice(0, 2)).toEqual([0, 0]);
+    expect(resultOf(nothing).slice(0, 2)).toEqual([0, 0]);
     expect(field(nothing, 'guessed')).toBe(0);
   });
 
@@ -116,10 +117,35 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
     expect(field(handles[500] as number, 'http_dns_server_name')).toBe('www.google.com');
     for (const handle of handles) detector.free(handle);
     expect(detector.liveCount()).toBe(0);
-    for (const handle of handles) expect(() => detector.result(handle)).toThrow(RangeError);
+    for (const handle of handles) expect(() => resultOf(handle)).toThrow(RangeError);
     const again = detector.open();
     expect(field(again, 'http_dns_server_name')).toBeUndefined();
     expect(handles).not.toContain(again);
+  });
+
+  it('gives equal results one number, until they are forgotten', () => {
+    const handles = Array.from({ length: 6 }, () => detector.open());
+    for (const handle of handles.slice(0, 4)) show(handle, DNS_QUERY);
+    for (const handle of handles.slice(0, 2)) show(handle, DNS_ANSWER);
+    const numbers = () => handles.map((handle) => detector.resultOf(handle));
+    const first = numbers();
+    expect(new Set(first)).toEqual(new Set([0, 1]));
+    expect(new Set(first.slice(0, 4))).toEqual(new Set([0]));
+    const texts = first.map((number) => detector.result(number));
+    for (const handle of handles.slice(4)) show(handle, TCP_SYN);
+    detector.giveUp(handles[5]);
+    expect(numbers().slice(4)).toEqual([1, 2]);
+    expect(detector.result(0)).toEqual(texts[0]);
+    expect(detector.result(1)).toEqual(texts[4]);
+    expect(detector.result(2)).not.toEqual(texts[4]);
+    for (const handle of handles) detector.free(handle);
+    expect(detector.result(0)).toEqual(texts[0]);
+
+    detector.forgetResults();
+    expect(() => detector.result(0)).toThrow(RangeError);
+    const again = detector.open();
+    expect(detector.resultOf(again)).toBe(0);
+    expect(resultOf(again)).toEqual(texts[4]);
   });
 
   it('ignores a packet of another transport protocol than the flow has', () => {
@@ -143,7 +169,9 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
       [() => detector.process(handle, bytes, 0, 5, '1' as never), TypeError, /number for timeMs/],
       [() => detector.process(handle + 1, bytes, 0, 5, 0), RangeError, /live flow for handle/],
       [() => detector.free(NaN), RangeError, /live flow for handle/],
-      [() => detector.result('0' as never), TypeError, /number for handle/],
+      [() => detector.resultOf('0' as never), TypeError, /number for handle/],
+      [() => detector.result(0), RangeError, /number of a result for number and received 0/],
+      [() => detector.result(-1), RangeError, /integer .* for number/],
       [() => detector.protocolName(70_000, 0), RangeError, /for master/],
       [() => detector.categoryName(-1), RangeError, /for id/],
       [() => detector.guess(handle, 256, 0, 0, 0, 0), RangeError, /for protocol and received 256/],
@@ -185,7 +213,7 @@ describe.skipIf(!loaded.ok)(`the ndpi addon${loaded.ok ? '' : ` (skipped: ${load
           const handle = detector.open();
           for (const bytes of packets) expect(show(handle, bytes)).toBeOneOf([0, 1, 2, 3]);
           detector.giveUp(handle);
-          expect(detector.result(handle)).toHaveLength(NDPI_RESULT_FIELDS.length);
+          expect(resultOf(handle)).toHaveLength(NDPI_RESULT_FIELDS.length);
           detector.free(handle);
         },
       ),

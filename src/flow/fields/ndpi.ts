@@ -147,3 +147,13 @@ type CellOf<F> = F extends { type: 'string' }
 
 /** nDPI's part of `flow.metrics`. */
 export type NdpiMetrics = { [F in (typeof NDPI_FIELDS)[number] as F['name']]: CellOf<F> };
+
+/** What nDPI found out about flows: all of which it found out the same share it, so nobody changes it. */
+export type Findings = Readonly<NdpiMetrics>;
+
+/** A copy, for one flow alone. */
+export function copyOf(findings: Findings): NdpiMetrics {
+  const copy = { ...findings };
+  copy.risks = [...findings.risks];
+  return copy;
+}
