@@ -1,8 +1,8 @@
-// npm run bench:sinks [-- WRITER...] [-- --flows N] [-- --runs N] [-- --no-features] [-- --no-memory]
+// npm run bench:sinks [-- WRITER...] [-- --flows N] [-- --runs N] [-- --no-memory]
 //
 // What it costs to write flows: flows a second and bytes a flow of each sink, with the columns of nfstream6, without and
 // with statistics and the first 10 packets, beside DuckDB's own writer on the same rows and Python NFStream's to_csv. Then
-// the memory that a million flows take on their way to Parquet, and what measuring statistics and sequences costs.
+// the memory that a million flows take on their way to Parquet. What it costs to measure them: micro/statistics.mjs.
 //
 // Each run is a process of its own, on one core where there is taskset: all of its threads share it. `of CPU` counts the
 // seconds that the process was at work, `flows/s` those on the clock, which whatever else the machine does adds to.
@@ -19,7 +19,6 @@ import { WRITERS } from './sinks-writers.mjs';
 import { cpuModel, print } from './table.mjs';
 
 const SINK_RUN = fileURLToPath(new URL('sinks-run.mjs', import.meta.url));
-const FEATURES_RUN = fileURLToPath(new URL('features-run.mjs', import.meta.url));
 const CLI = fileURLToPath(new URL('../bin/nfstream.js', import.meta.url));
 const hasTaskset = spawnSync('taskset', ['--version']).status === 0;
 const oneCore = hasTaskset ? ['taskset', '-c', '0', process.execPath] : [process.execPath];
@@ -36,7 +35,6 @@ const { values, positionals } = parseArgs({
   options: {
     flows: { type: 'string', default: '1000000' },
     runs: { type: 'string', default: '3' },
-    'no-features': { type: 'boolean' },
     'no-memory': { type: 'boolean' },
   },
 });
@@ -56,7 +54,6 @@ try {
 } finally {
   rmSync(folder, { recursive: true });
 }
-if (!values['no-features']) for (const name of ['mix', 'small']) await compareFeatures(capture(name));
 
 /** @param {'none' | 'all'} features */
 async function compareSinks(features) {
@@ -125,41 +122,6 @@ async function measureMemory() {
     `\na million flows from packets to Parquet, statistics and splt 10, no nDPI: peak ${mega(rss)} MB ` +
       `(target: ${verdict('under 1500 MB', rss < MEMORY_TARGET)})`,
   );
-}
-
-/** @param {string} path */
-async function compareFeatures(path) {
-  const variants = ['classic', 'nfstream6'].flatMap((schema) => [
-    { name: schema, options: { schema }, costs: [] },
-    { name: `${schema}, statistics`, options: { schema, statistics: true }, most: 1.4, costs: [] },
-    { name: `${schema}, splt 10`, options: { schema, splt: 10 }, most: 1.2, costs: [] },
-    { name: `${schema}, both`, options: { schema, statistics: true, splt: 10 }, costs: [] },
-  ]);
-  const turns = Math.max(runs, 5);
-  for (let turn = 0; turn < turns; turn++) {
-    for (const { options, costs } of variants) {
-      const command = [process.execPath, FEATURES_RUN, path, JSON.stringify(options)];
-      costs.push(JSON.parse((await measure(command, { keepOutput: true })).output));
-    }
-  }
-  const { packets } = variants[0].costs[0];
-  console.log(`\nmetering ${basename(path)}, ${packets.toLocaleString('en')} packets, no nDPI, ${turns} runs each`);
-  print([
-    ['', 'CPU ns a packet', 'x off', 'wall ns', 'x off', 'target'],
-    ...variants.map(({ name, options, costs, most }) => {
-      const off = variants.find((other) => other.name === options.schema);
-      const ratio = (key) => median(costs.map((cost, turn) => cost[key] / off.costs[turn][key]));
-      const each = (key) => median(costs.map((cost) => (cost[key] / packets) * 1e9)).toFixed(0);
-      return [
-        name,
-        each('cpuSeconds'),
-        ratio('cpuSeconds').toFixed(2),
-        each('wallSeconds'),
-        ratio('wallSeconds').toFixed(2),
-        most === undefined ? '' : verdict(`wall <= ${most.toFixed(2)} x off`, ratio('wallSeconds') <= most),
-      ];
-    }),
-  ]);
 }
 
 function verdict(target, isMet) {
