@@ -19,6 +19,8 @@ export interface Stages {
   readonly builtIn: BuiltIn;
   readonly userClassifiers: readonly NFStreamClassifier[];
   readonly userMetrics: Readonly<Record<string, UserMetric>>;
+  /** Where several meters read the same rows, and count towards the same capacity. */
+  readonly sharing?: { readonly owner: number; readonly seed: number; readonly live: Int32Array } | undefined;
   /** Where several meters number their packets. */
   readonly numbering?: { readonly index: number; readonly meters: number } | undefined;
 }
@@ -45,6 +47,7 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
       tcpEnd: options.tcpEnd,
       accountingMode: options.accountingMode,
       shape,
+      ...stages.sharing,
       numbering: stages.numbering,
     },
     packets.columns,

@@ -2,10 +2,11 @@
 // `clock` or an `end` stands for all rows handed over before it.
 //
 //   main ──► open, run, go, rows, clock, end, taken, stop ──► meter
-//   main ◄── opened, rows (emptied), flows, warning, done ◄── meter
+//   main ◄── opened, flows, settled, read, warning, done ◄── meter
 import type { ResolvedOptions } from '../options.ts';
 import type { Fanout } from '../source/interface-capture.ts';
 import type { HandedFlows } from './handed-flows.ts';
+import type { ParcelShape, ParcelText } from './parcel.ts';
 import type { ErrorText } from './remote-error.ts';
 
 /** Flow batches that a meter may be ahead of whoever takes them. */
@@ -23,14 +24,16 @@ export const DISCARD = 2;
 /** What a thread is started with. */
 export interface MeterSetup {
   readonly options: ResolvedOptions;
-  /** Which of how many, from 0: for messages, and for numbers of packets where each meter counts its own. */
+  /** Which of how many, from 0. */
   readonly index: number;
   readonly meters: number;
   /** The thread captures its share of the packets itself; null where it is handed rows. */
   readonly fanout: Fanout | null;
-  /** Of handed rows: whether the frames' bytes come with them, and whether their time goes on by itself. */
-  readonly hasFrames: boolean;
-  readonly hasClock: boolean;
+  /** Of handed rows: what comes with them, and what their hashes begin with. */
+  readonly parcels: ParcelShape;
+  readonly seed: number;
+  /** The number of live flows of all meters. */
+  readonly live: Int32Array<SharedArrayBuffer>;
   readonly control: Int32Array<SharedArrayBuffer>;
   readonly counters: SharedArrayBuffer;
 }
@@ -47,11 +50,11 @@ export type ToMeter =
   | { readonly type: 'run' }
   /** All meters have opened their interfaces: capture. */
   | { readonly type: 'go' }
-  | { readonly type: 'rows'; readonly buffer: ArrayBuffer; readonly capacity: number; readonly count: number }
+  | { readonly type: 'rows'; readonly parcel: ParcelText }
   /** Rows up to here have been handed over, ms. */
   | { readonly type: 'clock'; readonly clockMs: number }
-  /** No more rows; the clock at the last of all. */
-  | { readonly type: 'end'; readonly clockMs: number }
+  /** No more rows. */
+  | { readonly type: 'end' }
   | { readonly type: 'taken'; readonly batches: number }
   /** `control` has changed. */
   | { readonly type: 'stop' };
@@ -59,7 +62,10 @@ export type ToMeter =
 export type FromMeter =
   /** The interfaces are open, or user code has started and rows are waited for. */
   | { readonly type: 'opened' }
-  | { readonly type: 'rows'; readonly buffer: ArrayBuffer }
   | { readonly type: 'flows'; readonly flows: HandedFlows }
+  /** All flows whose DOUBLE_ORDER is up to this one have been sent. */
+  | { readonly type: 'settled'; readonly order: number }
+  /** All rows of a parcel were read. */
+  | { readonly type: 'read'; readonly parcel: number }
   | { readonly type: 'warning'; readonly warning: WarningText }
   | { readonly type: 'done'; readonly error: ErrorText | undefined };

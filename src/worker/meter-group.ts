@@ -1,13 +1,15 @@
 // Several meters side by side, each a whole pipeline in a thread of its own, behind the interface of one.
 //
 //                    ┌── rows ──► meter 1 ── flows ──┐
-//   source ─► reader ┤                               ├─► whoever takes them        captures; exact numbers of packets
+//   source ─► reader ┤                               ├─► merge ─► whoever takes them     captures; exact numbers of packets
 //                    └── rows ──► meter 2 ── flows ──┘
 //
-//   kernel's fanout group ──► meter 1, meter 2 ── flows ──► whoever takes them     interfaces on Linux
+//   kernel's fanout group ──► meter 1, meter 2 ── flows, in turns ──► whoever takes them     interfaces on Linux
 //
-// Either way all packets of a flow come to one meter. Everything between threads is bounded, in both directions: who
-// takes flows slowly makes meters wait, who meters slowly makes the reader wait, and in the end the kernel drops.
+// Either way all packets of a flow are one meter's. Everything between threads is bounded, in both directions: who takes
+// flows slowly makes meters wait, who meters slowly makes the reader wait, and in the end the kernel drops. No meter waits
+// for another one for ever: flows that the merge holds back wait for meters that have the same rows before them, and do
+// not need what is held back to read these.
 import { randomInt } from 'node:crypto';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Metering } from '../metering.ts';
@@ -18,8 +20,10 @@ import type { Fanout } from '../source/interface-capture.ts';
 import type { PacketSource } from '../source/source.ts';
 import { captureStatsOf, emptyStats, type StreamerStats } from '../stats.ts';
 import { canFanOut } from './can-fan-out.ts';
+import { FlowMerge } from './flow-merge.ts';
 import { DISCARD, STOP, type WarningText } from './messages.ts';
 import { MeterThread } from './meter-thread.ts';
+import type { ParcelShape } from './parcel.ts';
 import { RowReader } from './row-reader.ts';
 
 export class MeterGroup implements Metering {
@@ -30,6 +34,8 @@ export class MeterGroup implements Metering {
   #threads: readonly MeterThread[] = [];
   /** Null where the kernel shares the packets out; undefined before that is known. */
   #reader: RowReader | null | undefined;
+  /** Null where time goes on by itself: then nobody waits for another meter. */
+  #merge: FlowMerge | null = null;
   #opening: Promise<void> | undefined;
   #isIterated = false;
   #isOver = false;
@@ -104,7 +110,8 @@ export class MeterGroup implements Metering {
     try {
       if (reader !== null || wasOpened) for (const thread of this.#threads) thread.send({ type: 'run' });
       // As one meter does it: user code starts, then the source is opened.
-      if (reader !== null) await Promise.all(this.#threads.map(({ opened }) => opened));
+      if (reader !== null && this.#options.plugins.length > 0)
+        await Promise.all(this.#threads.map(({ opened }) => opened));
       if (this.#failure === undefined) await this.open();
       if (isStopped()) this.wake();
       await reader?.read(() => this.#isOver || this.#failure !== undefined || isStopped());
@@ -116,22 +123,28 @@ export class MeterGroup implements Metering {
     }
   }
 
-  /** What the meters give, in turns, until all are done. */
+  /** What the meters give until all are done. */
   async *#take(): AsyncGenerator<FlowBatch, void> {
-    const threads = this.#threads;
+    const merge = this.#merge;
     for (;;) {
       const changed = new Promise<void>((resolve) => {
         this.#changed = resolve;
       });
-      const areDone = threads.every(({ isDone }) => isDone);
-      let empty = 0;
-      for (let i = 0; empty < threads.length; i = (i + 1) % threads.length) {
-        const batch = threads[i].take();
-        empty = batch === undefined ? empty + 1 : 0;
-        if (batch !== undefined) yield batch;
-      }
+      const areDone = this.#threads.every(({ isDone }) => isDone);
+      if (merge === null) yield* this.#takeInTurns();
+      else for (let batch = merge.take(); batch !== undefined; batch = merge.take()) yield batch;
       if (areDone) return;
       await changed;
+    }
+  }
+
+  *#takeInTurns(): Generator<FlowBatch, void> {
+    const threads = this.#threads;
+    let empty = 0;
+    for (let i = 0; empty < threads.length; i = (i + 1) % threads.length) {
+      const batch = threads[i].take();
+      empty = batch === undefined ? empty + 1 : 0;
+      if (batch !== undefined) yield batch;
     }
   }
 
@@ -160,16 +173,18 @@ export class MeterGroup implements Metering {
   #start(): void {
     if (this.#reader !== undefined) return;
     const options = this.#options;
-    const { meters, capacity, plugins, enableNdpi, systemVisibility, packets } = options;
+    const { meters, plugins, enableNdpi, systemVisibility, packets } = options;
     const group: Fanout = { group: randomInt(1, MAX_FANOUT_GROUP + 1), program: fanoutProgram() };
     const fanout = canFanOut(options, group) ? group : null;
     const shape = recordShapeOf(options);
     const readsFrames = shape.layout.macs >= 0 || options.accountingMode !== 'frame';
     const hasFrames = readsFrames || enableNdpi || systemVisibility || plugins.length > 0;
     const hasClock = this.#source.clock !== null;
+    const parcels: ParcelShape = { hasFrames, hasClock };
+    const seed = randomInt(2 ** 31);
+    const live = new Int32Array(new SharedArrayBuffer(4));
     this.#threads = Array.from({ length: meters }, (_, index) => {
-      const share = Math.max(1, Math.floor(capacity / meters) + (index < capacity % meters ? 1 : 0));
-      const setup = { options: optionsFor(options, share), index, meters, fanout, hasFrames, hasClock };
+      const setup = { options: optionsFor(options), index, meters, fanout, parcels, seed, live };
       const thread: MeterThread = new MeterThread(
         setup,
         shape,
@@ -178,14 +193,10 @@ export class MeterGroup implements Metering {
       );
       return thread;
     });
-    this.#reader =
-      fanout !== null
-        ? null
-        : new RowReader(this.#source, this.#packets, this.#threads, {
-            hasFrames,
-            byAddresses: enableNdpi,
-            maxPackets: packets,
-          });
+    const byAddresses = enableNdpi;
+    const reading = { shape: parcels, byAddresses, maxPackets: packets, seed };
+    this.#reader = fanout === null ? new RowReader(this.#source, this.#packets, this.#threads, reading) : null;
+    this.#merge = fanout === null && !hasClock ? new FlowMerge(this.#threads, shape) : null;
   }
 
   /** What every meter finds is told once. */
@@ -216,7 +227,6 @@ export class MeterGroup implements Metering {
     const stats = this.#metered();
     const reader = this.#reader ?? null;
     if (reader !== null) {
-      reader.addTo(stats);
       stats.bytes_read = this.#source.bytesRead;
       stats.capture = captureStatsOf(this.#source);
       // Until then they are on the way: not yet read, as far as the ledger goes.
@@ -225,15 +235,13 @@ export class MeterGroup implements Metering {
         stats.packets_read = reader.packetsRead;
       }
     }
-    const { capacity, meters } = this.#options;
-    stats.flows_capacity = Math.max(capacity, meters);
+    stats.flows_capacity = this.#options.capacity;
     stats.seconds = Math.round(seconds * 1e6) / 1e6;
     return stats;
   }
 
   get isFull(): boolean {
-    const { flows_evicted, flows_exported } = this.#metered();
-    return flows_evicted + flows_exported.capacity > 0;
+    return this.#threads.some(({ isFull }) => isFull);
   }
 
   get progress(): { position: number; size: number | null } {
@@ -242,8 +250,8 @@ export class MeterGroup implements Metering {
   }
 }
 
-/** What a thread can be given of the options: no functions, and its share of the flows. */
-function optionsFor(options: ResolvedOptions, capacity: number): ResolvedOptions {
+/** What a thread can be given of the options: no functions, and no limits of the run. */
+function optionsFor(options: ResolvedOptions): ResolvedOptions {
   return {
     ...options,
     source: [],
@@ -252,6 +260,5 @@ function optionsFor(options: ResolvedOptions, capacity: number): ResolvedOptions
     userClassifiers: [],
     packets: Number.POSITIVE_INFINITY,
     duration: Number.POSITIVE_INFINITY,
-    capacity,
   };
 }

@@ -6,15 +6,12 @@ import type { RecordShape } from '../flow/record.ts';
 import type { StreamerStats } from '../stats.ts';
 import { FlowReceiver, type HandedFlows } from './handed-flows.ts';
 import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type WarningText } from './messages.ts';
-import { Parcel } from './parcel.ts';
+import type { Parcel } from './parcel.ts';
 import { errorOf } from './remote-error.ts';
 import { COUNTER_BYTES, SharedCounters } from './shared-counters.ts';
 
 /** Source files run where Node.js, or what it runs under, takes TypeScript; compiled ones everywhere. */
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './meter-worker.ts' : './meter-worker.js', import.meta.url);
-
-/** Parcels of a meter: filled, on their way, read and on their way back. What is on the way is bounded by them. */
-const PARCELS = 4;
 
 /** What the thread is started with, but for the memory that it shares. */
 type ThreadSetup = Omit<MeterSetup, 'control' | 'counters'>;
@@ -29,10 +26,10 @@ export class MeterThread {
   readonly #warned: (warning: WarningText) => void;
   readonly #flows: HandedFlows[] = [];
   #taken = 0;
-  readonly #spare: ArrayBuffer[] = [];
-  #parcelsMade = 0;
-  #awaitParcel: (() => void) | null = null;
+  /** By id: those that it has not read yet, with what to do then. */
+  readonly #parcels = new Map<number, { readonly parcel: Parcel; readonly release: (parcel: Parcel) => void }>();
   #isDone = false;
+  #order = Number.NEGATIVE_INFINITY;
   /** What ended the thread before its time. */
   failure: { readonly error: unknown } | undefined;
   /** Settles when the interfaces are open or user code has started, or when that will never be. */
@@ -61,10 +58,14 @@ export class MeterThread {
       ...(process.execArgv.some((option) => option.startsWith('--input-type')) ? { execArgv: [] } : {}),
     });
     this.#worker.on('message', (message: FromMeter) => this.#receive(message));
-    this.#worker.on('error', (error) => this.#fail(this.#crashed(error)));
+    // What it sent before comes until it has exited.
+    this.#worker.on('error', (error) => {
+      this.failure ??= { error: this.#crashed(error) };
+      this.#changed();
+    });
     this.ended = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
-        if (!this.#isDone) this.#fail(this.#vanished(code));
+        if (!this.#isDone) this.#vanish(code);
         resolve();
       });
     });
@@ -76,8 +77,13 @@ export class MeterThread {
     return this.#isDone;
   }
 
-  send(message: ToMeter, transfer: ArrayBuffer[] = []): void {
-    if (!this.#isDone) this.#worker.postMessage(message, transfer);
+  /** All flows whose DOUBLE_ORDER is up to this one have come. */
+  get order(): number {
+    return this.#order;
+  }
+
+  send(message: ToMeter): void {
+    if (!this.#isDone) this.#worker.postMessage(message);
   }
 
   /** Has the meter stop (STOP), or give up (DISCARD); it does so between two batches. */
@@ -104,34 +110,17 @@ export class MeterThread {
     return this.#receiver.receive(flows);
   }
 
-  /** A parcel to be filled: one that came back, or another one while there are few. Null when all are on their way. */
-  takeParcel(bytes: number, rows: number): Parcel | null {
-    let buffer = this.#spare.pop();
-    if (buffer === undefined) {
-      if (this.#parcelsMade === PARCELS) return null;
-      this.#parcelsMade++;
-      buffer = new ArrayBuffer(bytes);
-    }
-    // One that was made for a huge frame, or is too small for one.
-    if (buffer.byteLength !== bytes) buffer = new ArrayBuffer(bytes);
-    return new Parcel(buffer, rows, this.#setup.hasFrames);
+  /** Sends it, unless the meter is gone; returns whether. `release` is called when it was read, or never will be. */
+  sendParcel(parcel: Parcel, release: (parcel: Parcel) => void): boolean {
+    if (this.#isDone) return false;
+    this.#parcels.set(parcel.id, { parcel, release });
+    this.send({ type: 'rows', parcel: parcel.text });
+    return true;
   }
 
-  /** A parcel that was not sent after all. */
-  takeBack({ buffer }: Parcel): void {
-    this.#spare.push(buffer);
-  }
-
-  /** Waits for a parcel to come back, or for the end of the meter. */
-  parcelReturned(): Promise<void> {
-    if (this.#spare.length > 0 || this.#isDone) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#awaitParcel = resolve;
-    });
-  }
-
-  sendParcel({ buffer, capacity, count }: Parcel): void {
-    this.send({ type: 'rows', buffer, capacity, count }, [buffer]);
+  /** Whether flows had to go because the table was full. */
+  get isFull(): boolean {
+    return this.#counters.isFull;
   }
 
   /** Adds the meter's counters to `sum`. */
@@ -144,13 +133,16 @@ export class MeterThread {
       case 'opened':
         this.#setOpened();
         break;
-      case 'rows':
-        this.#spare.push(message.buffer);
-        this.#wakeReader();
-        break;
       case 'flows':
         this.#flows.push(message.flows);
         this.#changed();
+        break;
+      case 'settled':
+        this.#order = message.order;
+        this.#changed();
+        break;
+      case 'read':
+        this.#release(message.parcel);
         break;
       case 'warning':
         this.#warned(message.warning);
@@ -162,22 +154,22 @@ export class MeterThread {
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#isDone) return;
-    this.failure ??= { error };
+  #vanish(code: number): void {
+    this.failure ??= { error: this.#vanished(code) };
     this.#end();
   }
 
   #end(): void {
     this.#isDone = true;
     this.#setOpened();
-    this.#wakeReader();
+    for (const id of [...this.#parcels.keys()]) this.#release(id);
     this.#changed();
   }
 
-  #wakeReader(): void {
-    this.#awaitParcel?.();
-    this.#awaitParcel = null;
+  #release(id: number): void {
+    const held = this.#parcels.get(id);
+    this.#parcels.delete(id);
+    held?.release(held.parcel);
   }
 
   get #name(): string {

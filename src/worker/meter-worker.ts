@@ -17,7 +17,7 @@ import { loadUserCode } from '../plugin/user-code.ts';
 import type { InterfaceSource } from '../source/interface-source.ts';
 import { FlowSender, unsendable } from './handed-flows.ts';
 import { DISCARD, FLOWS_AHEAD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
-import { Parcel } from './parcel.ts';
+import type { Parcel } from './parcel.ts';
 import { textOf } from './remote-error.ts';
 import { RowSource } from './row-source.ts';
 import { SharedCounters } from './shared-counters.ts';
@@ -49,6 +49,10 @@ class MeterWorker {
   #isRun = false;
   #taken = new Signal();
   #opening: Promise<void> | undefined;
+  #pipeline: Pipeline | undefined;
+  /** DOUBLE_ORDER of the last flows that the rows of the parcels so far can have ended, and the one that was told. */
+  #readOrder = Number.NEGATIVE_INFINITY;
+  #settledOrder = Number.NEGATIVE_INFINITY;
   readonly #sender = new FlowSender();
   #batchesAhead = 0;
   #holds = 0;
@@ -61,14 +65,14 @@ class MeterWorker {
     this.#setup = setup;
     this.#port = port;
     this.#counters = new SharedCounters(setup.counters);
-    const { fanout, hasClock } = setup;
+    const { fanout, parcels } = setup;
     this.#interfaces = fanout === null ? null : interfaceSourceOf(setup.options, fanout);
     this.#rows =
       fanout !== null
         ? null
-        : new RowSource(hasClock, {
+        : new RowSource(parcels, {
             opened: () => this.#send({ type: 'opened' }),
-            emptied: ({ buffer }) => this.#send({ type: 'rows', buffer }, [buffer]),
+            read: (parcel) => this.#onRead(parcel),
             hold: (promise) => this.#hold(promise),
           });
     port.on('message', (message: ToMeter) => this.#receive(message));
@@ -101,13 +105,16 @@ class MeterWorker {
     const builtIn = builtInClassifiers(options);
     const { userMetrics, userClassifiers } = await loadUserCode(options);
     refuseNamesOf(builtIn, userClassifiers);
+    const { index, meters, seed, live } = this.#setup;
     const pipeline = buildPipeline(options, {
       ...this.#stages(),
       builtIn,
       userClassifiers,
       userMetrics,
-      numbering: this.#interfaces === null ? undefined : { index: this.#setup.index, meters: this.#setup.meters },
+      sharing: { owner: index, seed, live },
+      numbering: this.#interfaces === null ? undefined : { index, meters },
     });
+    this.#pipeline = pipeline;
     try {
       const flows = meterFlows(
         pipeline,
@@ -117,6 +124,8 @@ class MeterWorker {
       for await (const batch of flows) {
         this.#count(pipeline, COUNT_MS);
         if (this.#control < DISCARD) await this.#hand(batch, pipeline);
+        // Rows may be waited for: others wait for this meter's flows.
+        this.#settle(pipeline);
         if (this.#control === DISCARD) break;
       }
     } finally {
@@ -159,13 +168,13 @@ class MeterWorker {
         this.#mayCapture.resolve();
         break;
       case 'rows':
-        this.#rows?.add(Parcel.received(message.buffer, message.capacity, this.#setup.hasFrames, message.count));
+        this.#rows?.add(message.parcel);
         break;
       case 'clock':
         this.#rows?.tell(message.clockMs);
         break;
       case 'end':
-        this.#rows?.end(message.clockMs);
+        this.#rows?.end();
         break;
       case 'taken':
         this.#batchesAhead -= message.batches;
@@ -211,7 +220,21 @@ class MeterWorker {
     clearTimeout(this.#countLater);
     this.#countLater = undefined;
     this.#countedMs = now;
-    this.#counters.write(pipeline);
+    this.#counters.write(pipeline, this.#interfaces !== null);
+  }
+
+  /** A parcel goes back. */
+  #onRead(parcel: Parcel): void {
+    this.#readOrder = 2 * parcel.last + 1;
+    if (this.#pipeline !== undefined) this.#settle(this.#pipeline);
+    this.#send({ type: 'read', parcel: parcel.id });
+  }
+
+  /** Tells that all flows that ended with the rows of the parcels so far have been sent, if they have. */
+  #settle(pipeline: Pipeline): void {
+    if (this.#readOrder === this.#settledOrder || flowsWaiting(pipeline) > 0) return;
+    this.#settledOrder = this.#readOrder;
+    this.#send({ type: 'settled', order: this.#readOrder });
   }
 
   /** Sends flows, and waits where those before are not taken. */
@@ -251,6 +274,13 @@ class MeterWorker {
       if (--this.#holds === 0) this.#port.unref();
     }
   }
+}
+
+/** Flows that have ended and still wait for their classifiers, or for flows before them that do. */
+function flowsWaiting({ meter }: Pipeline): number {
+  const { inactive, active, termination, user, capacity, tcp_end } = meter.exported;
+  const sent = inactive + active + termination + user + capacity + tcp_end;
+  return meter.flowsStarted - meter.flowsLive - meter.flowsEvicted - sent;
 }
 
 const worker = new MeterWorker(workerData as MeterSetup, parentPort as MessagePort);

@@ -1,45 +1,188 @@
-// Decoded rows on their way to a meter's thread: columns and, where somebody looks at packets, the bytes of their frames,
-// in one buffer that goes there and back.
+// Decoded rows on their way to all meters at once: a few batches, each a window of columns, and where somebody looks at
+// packets the bytes of their frames, all in memory that the threads share. Nothing is copied for a meter.
 //
-//   [ timeMs | clockMs | number | key | wireLength | frame columns | flags | later fragment | bytes of frames ]
-//                                                     └──── only with frames ────┘  └──── only with frames ────┘
+//   [ count, first of each window | window 0 | window 1 | ... | bytes of frames ]
 //
-// Each column has room for the parcel's `capacity` of rows. Offsets are into the bytes of the same parcel. The buffer is
-// transferred, not shared: whoever keeps bytes of a packet beyond the call finds them gone, not those of another packet.
+//   window: [ timeMs | clockMs | key | wireLength | hash | frame columns | status | flags | owner | later fragment ]
+//                     └─ only where time goes on by itself   └── only with frames ──┘                └─ likewise
+//
+// Offsets of frames are into the bytes of the parcel. The reader fills a parcel, every meter reads it and lets the reader
+// know, who fills it anew then: whoever keeps bytes of a packet beyond the call finds others there.
 import { KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
-import type { PacketBatch } from '../source/source.ts';
+import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 
-/** timeMs, clockMs, number, key, wireLength, flags. */
-const ROW_BYTES = 8 + 8 + 8 + KEY_WORDS * 4 + 4 + 1;
-/** frameAt, capturedLength, srcMacAt, dstMacAt, ipAt, ipSize, transportAt, payloadAt, ipEnd, later fragment. */
-const FRAME_ROW_BYTES = 9 * 4 + 1;
-/** Shorter frames are copied byte by byte: what `set` needs first costs more. */
-const SHORT_BYTES = 64;
+const ROWS = BATCH_CAPACITY;
+/** Where a window begins in its columns, and so each of them: a multiple of what an element takes. */
+const HEAD_DOUBLES = 2;
 
-/** Bytes of a buffer with this much room. */
-export function parcelBytes(rows: number, frameBytes: number, hasFrames: boolean): number {
-  return hasFrames ? rows * (ROW_BYTES + FRAME_ROW_BYTES) + frameBytes : rows * ROW_BYTES;
+/** What is in a parcel besides what always is. */
+export interface ParcelShape {
+  /** Somebody looks at packets, not at their columns alone. */
+  readonly hasFrames: boolean;
+  /** `clockMs` is not `timeMs`. */
+  readonly hasClock: boolean;
 }
 
-/** A buffer seen as columns. */
+/** A parcel as it is sent. */
+export interface ParcelText {
+  readonly id: number;
+  readonly buffer: SharedArrayBuffer;
+  readonly windows: number;
+  /** Windows filled. */
+  readonly filled: number;
+  /** Whether it comes again. */
+  readonly isKept: boolean;
+}
+
+/** Shared memory seen as columns. */
 export class Parcel {
-  readonly buffer: ArrayBuffer;
-  /** Rows that there is room for; a multiple of 8. */
-  readonly capacity: number;
-  /** Rows filled. */
-  count = 0;
-  /** Where the frames of all rows lie. */
-  readonly bytes: Uint8Array;
+  readonly id: number;
+  readonly buffer: SharedArrayBuffer;
+  /** Whether it is filled again once it was read. */
+  readonly isKept: boolean;
+  readonly #windows: Window[];
+  readonly #heads: Float64Array;
+  /** A Buffer for its `fill`, which copies. */
+  readonly #bytes: Buffer<SharedArrayBuffer>;
+  readonly #view: DataView;
   readonly #hasFrames: boolean;
-  readonly #timeMs: Float64Array;
-  readonly #clockMs: Float64Array;
-  /** What number each row has in the source. */
-  readonly #numbers: Float64Array;
-  readonly #key: Int32Array;
-  readonly #wireLength: Uint32Array;
-  readonly #tcpFlags: Uint8Array;
-  readonly #frameAt: Int32Array;
-  readonly #capturedLength: Int32Array;
+  /** Windows filled. */
+  filled = 0;
+  #bytesFilled = 0;
+
+  private constructor(id: number, buffer: SharedArrayBuffer, windows: number, shape: ParcelShape, isKept: boolean) {
+    this.id = id;
+    this.buffer = buffer;
+    this.isKept = isKept;
+    this.#hasFrames = shape.hasFrames;
+    this.#heads = new Float64Array(buffer, 0, windows * HEAD_DOUBLES);
+    const taken = new Taken(buffer, this.#heads.byteLength);
+    this.#windows = Array.from({ length: windows }, () => new Window(taken, shape));
+    this.#bytes = Buffer.from(buffer, taken.at);
+    this.#view = new DataView(buffer, taken.at);
+  }
+
+  /** One to be filled, with room for so many batches and bytes of frames. */
+  static make(id: number, windows: number, frameBytes: number, shape: ParcelShape, isKept: boolean): Parcel {
+    const bytes = windows * (HEAD_DOUBLES * 8 + windowBytes(shape)) + (shape.hasFrames ? frameBytes : 0);
+    return new Parcel(id, new SharedArrayBuffer(bytes), windows, shape, isKept);
+  }
+
+  /** One that came. */
+  static received({ id, buffer, windows, isKept }: ParcelText, shape: ParcelShape): Parcel {
+    return new Parcel(id, buffer, windows, shape, isKept);
+  }
+
+  /** What to send of it. */
+  get text(): ParcelText {
+    const { id, buffer, filled, isKept } = this;
+    return { id, buffer, windows: this.#windows.length, filled, isKept };
+  }
+
+  /** Bytes of frames that there is room for. */
+  get frameRoom(): number {
+    return this.#bytes.length;
+  }
+
+  /** Whether there is room for one more batch with so many bytes of frames. */
+  hasRoom(frameBytes: number): boolean {
+    return this.filled < this.#windows.length && this.#bytesFilled + frameBytes <= this.#bytes.length;
+  }
+
+  /** Whatever was in it has been read. */
+  clear(): void {
+    this.filled = 0;
+    this.#bytesFilled = 0;
+  }
+
+  /**
+   * Copies what the source has read, with the bytes of frames at `[from, to)`, and shows the rows in `batch` and `columns` for
+   * the packet stage to fill. There must be room.
+   */
+  append(read: PacketBatch, from: number, to: number, batch: PacketBatch, columns: PacketColumns): void {
+    const at = this.filled++;
+    const window = this.#windows[at];
+    this.#heads[at * HEAD_DOUBLES] = read.count;
+    this.#heads[at * HEAD_DOUBLES + 1] = read.first;
+    window.copyRows(read);
+    if (window.frames !== null) {
+      // `set` copies into shared memory word by word, which takes three times as long.
+      this.#bytes.fill(read.bytes.subarray(from, to), this.#bytesFilled, this.#bytesFilled + to - from);
+      window.frames.copyRows(read, this.#bytesFilled - from);
+      this.#bytesFilled += to - from;
+    }
+    this.show(at, batch, columns);
+  }
+
+  /** Points a batch and its columns at window number `at`. */
+  show(at: number, batch: PacketBatch, columns: PacketColumns): void {
+    this.#windows[at].show(batch, columns);
+    batch.count = this.#heads[at * HEAD_DOUBLES];
+    batch.first = this.#heads[at * HEAD_DOUBLES + 1];
+    if (!this.#hasFrames) return;
+    batch.bytes = this.#bytes;
+    batch.view = this.#view;
+  }
+
+  /** The number of its last row in the source. */
+  get last(): number {
+    const at = (this.filled - 1) * HEAD_DOUBLES;
+    return this.#heads[at] + this.#heads[at + 1] - 1;
+  }
+}
+
+/** The columns of one batch. */
+class Window {
+  readonly timeMs: Float64Array;
+  readonly clockMs: Float64Array;
+  readonly key: Int32Array;
+  readonly wireLength: Uint32Array;
+  readonly hashes: Int32Array;
+  readonly frames: FrameColumns | null;
+  readonly status: Uint8Array;
+  readonly tcpFlags: Uint8Array;
+  readonly owners: Uint8Array;
+
+  constructor(taken: Taken, { hasFrames, hasClock }: ParcelShape) {
+    const { buffer } = taken;
+    this.timeMs = new Float64Array(buffer, taken.take(ROWS * 8), ROWS);
+    this.clockMs = hasClock ? new Float64Array(buffer, taken.take(ROWS * 8), ROWS) : this.timeMs;
+    this.key = taken.words(ROWS * KEY_WORDS);
+    this.wireLength = new Uint32Array(buffer, taken.take(ROWS * 4), ROWS);
+    this.hashes = taken.words(ROWS);
+    this.frames = hasFrames ? new FrameColumns(taken) : null;
+    this.status = taken.bytes(ROWS);
+    this.tcpFlags = taken.bytes(ROWS);
+    this.owners = taken.bytes(ROWS);
+  }
+
+  /** HOT PATH. */
+  copyRows({ count, timeMs, clockMs, wireLength }: PacketBatch): void {
+    const { timeMs: times, clockMs: clocks, wireLength: lengths } = this;
+    for (let row = 0; row < count; row++) {
+      times[row] = timeMs[row];
+      lengths[row] = wireLength[row];
+    }
+    if (clocks !== times) for (let row = 0; row < count; row++) clocks[row] = clockMs[row];
+  }
+
+  show(batch: PacketBatch, columns: PacketColumns): void {
+    batch.timeMs = this.timeMs;
+    batch.clockMs = this.clockMs;
+    batch.wireLength = this.wireLength;
+    batch.owners = this.owners;
+    batch.hashes = this.hashes;
+    columns.status = this.status;
+    columns.key = this.key;
+    columns.tcpFlags = this.tcpFlags;
+    this.frames?.show(batch, columns);
+  }
+}
+
+/** Those that only whoever looks at packets reads. */
+class FrameColumns {
+  readonly frameAt: Int32Array;
+  readonly capturedLength: Int32Array;
   readonly #srcMacAt: Int32Array;
   readonly #dstMacAt: Int32Array;
   readonly #ipAt: Int32Array;
@@ -48,116 +191,70 @@ export class Parcel {
   readonly #payloadAt: Int32Array;
   readonly #ipEnd: Int32Array;
   readonly #isLaterFragment: Uint8Array;
-  /** Bytes of frames filled. */
-  #bytesFilled = 0;
 
-  constructor(buffer: ArrayBuffer, capacity: number, hasFrames: boolean) {
+  constructor(taken: Taken) {
+    this.frameAt = taken.words(ROWS);
+    this.capturedLength = taken.words(ROWS);
+    this.#srcMacAt = taken.words(ROWS);
+    this.#dstMacAt = taken.words(ROWS);
+    this.#ipAt = taken.words(ROWS);
+    this.#ipSize = taken.words(ROWS);
+    this.#transportAt = taken.words(ROWS);
+    this.#payloadAt = taken.words(ROWS);
+    this.#ipEnd = taken.words(ROWS);
+    this.#isLaterFragment = taken.bytes(ROWS);
+  }
+
+  /** HOT PATH. `by`: how far the frames were moved. */
+  copyRows({ count, frameAt, capturedLength }: PacketBatch, by: number): void {
+    const { frameAt: places, capturedLength: lengths } = this;
+    for (let row = 0; row < count; row++) {
+      places[row] = frameAt[row] + by;
+      lengths[row] = capturedLength[row];
+    }
+  }
+
+  show(batch: PacketBatch, columns: PacketColumns): void {
+    batch.frameAt = this.frameAt;
+    batch.capturedLength = this.capturedLength;
+    columns.srcMacAt = this.#srcMacAt;
+    columns.dstMacAt = this.#dstMacAt;
+    columns.ipAt = this.#ipAt;
+    columns.ipSize = this.#ipSize;
+    columns.transportAt = this.#transportAt;
+    columns.payloadAt = this.#payloadAt;
+    columns.ipEnd = this.#ipEnd;
+    columns.isLaterFragment = this.#isLaterFragment;
+  }
+}
+
+/** Of `Window`. */
+function windowBytes({ hasFrames, hasClock }: ParcelShape): number {
+  const doubles = hasClock ? 2 : 1;
+  const words = KEY_WORDS + 2 + (hasFrames ? 9 : 0);
+  return ROWS * (doubles * 8 + words * 4 + 3 + (hasFrames ? 1 : 0));
+}
+
+/** Memory, piece by piece. */
+class Taken {
+  readonly buffer: SharedArrayBuffer;
+  at: number;
+
+  constructor(buffer: SharedArrayBuffer, at: number) {
     this.buffer = buffer;
-    this.capacity = capacity;
-    this.#hasFrames = hasFrames;
-    const frameRows = hasFrames ? capacity : 0;
-    let at = 0;
-    const take = (bytes: number) => {
-      at += bytes;
-      return at - bytes;
-    };
-    const words = (count: number) => new Int32Array(buffer, take(count * 4), count);
-    this.#timeMs = new Float64Array(buffer, take(capacity * 8), capacity);
-    this.#clockMs = new Float64Array(buffer, take(capacity * 8), capacity);
-    this.#numbers = new Float64Array(buffer, take(capacity * 8), capacity);
-    this.#key = words(capacity * KEY_WORDS);
-    this.#wireLength = new Uint32Array(buffer, take(capacity * 4), capacity);
-    this.#frameAt = words(frameRows);
-    this.#capturedLength = words(frameRows);
-    this.#srcMacAt = words(frameRows);
-    this.#dstMacAt = words(frameRows);
-    this.#ipAt = words(frameRows);
-    this.#ipSize = words(frameRows);
-    this.#transportAt = words(frameRows);
-    this.#payloadAt = words(frameRows);
-    this.#ipEnd = words(frameRows);
-    this.#tcpFlags = new Uint8Array(buffer, take(capacity), capacity);
-    this.#isLaterFragment = new Uint8Array(buffer, take(frameRows), frameRows);
-    this.bytes = new Uint8Array(buffer, at);
+    this.at = at;
   }
 
-  /** A buffer that came with `count` rows. */
-  static received(buffer: ArrayBuffer, capacity: number, hasFrames: boolean, count: number): Parcel {
-    const parcel = new Parcel(buffer, capacity, hasFrames);
-    parcel.count = count;
-    return parcel;
+  take(bytes: number): number {
+    this.at += bytes;
+    return this.at - bytes;
   }
 
-  /** Whether there is room for so many more rows with frames of so many bytes. */
-  hasRoom(rows: number, frameBytes: number): boolean {
-    if (this.count + rows > this.capacity) return false;
-    return !this.#hasFrames || this.#bytesFilled + frameBytes <= this.bytes.length;
+  words(count: number): Int32Array {
+    return new Int32Array(this.buffer, this.take(count * 4), count);
   }
 
-  /** HOT PATH: copies one row, which there must be room for. Nothing is allocated for short frames. */
-  push(batch: PacketBatch, columns: PacketColumns, row: number, clockMs: number, number: number): void {
-    const to = this.count++;
-    this.#timeMs[to] = batch.timeMs[row];
-    this.#clockMs[to] = clockMs;
-    this.#numbers[to] = number;
-    const { key } = columns;
-    const ownKey = this.#key;
-    const at = row * KEY_WORDS;
-    const toAt = to * KEY_WORDS;
-    for (let i = 0; i < KEY_WORDS; i++) ownKey[toAt + i] = key[at + i];
-    this.#wireLength[to] = batch.wireLength[row];
-    this.#tcpFlags[to] = columns.tcpFlags[row];
-    if (this.#hasFrames) this.#pushFrame(batch, columns, row, to);
-  }
-
-  #pushFrame(batch: PacketBatch, columns: PacketColumns, row: number, to: number): void {
-    const from = batch.bytes;
-    const at = batch.frameAt[row];
-    const length = batch.capturedLength[row];
-    const toAt = this.#bytesFilled;
-    const { bytes } = this;
-    if (length <= SHORT_BYTES) for (let i = 0; i < length; i++) bytes[toAt + i] = from[at + i];
-    else bytes.set(from.subarray(at, at + length), toAt);
-    this.#bytesFilled = toAt + length;
-    const by = toAt - at;
-    this.#frameAt[to] = toAt;
-    this.#capturedLength[to] = length;
-    this.#srcMacAt[to] = columns.srcMacAt[row] < 0 ? -1 : columns.srcMacAt[row] + by;
-    this.#dstMacAt[to] = columns.dstMacAt[row] < 0 ? -1 : columns.dstMacAt[row] + by;
-    this.#ipAt[to] = columns.ipAt[row] + by;
-    this.#ipSize[to] = columns.ipSize[row];
-    this.#transportAt[to] = columns.transportAt[row] + by;
-    this.#payloadAt[to] = columns.payloadAt[row] + by;
-    this.#ipEnd[to] = columns.ipEnd[row] + by;
-    this.#isLaterFragment[to] = columns.isLaterFragment[row];
-  }
-
-  /** Copies `count` rows from `from` on into the first ones of a batch and of its columns. */
-  copyTo(batch: PacketBatch, columns: PacketColumns, from: number, count: number): void {
-    const to = from + count;
-    batch.count = count;
-    batch.timeMs.set(this.#timeMs.subarray(from, to));
-    batch.clockMs.set(this.#clockMs.subarray(from, to));
-    batch.first = this.#numbers[from];
-    batch.wireLength.set(this.#wireLength.subarray(from, to));
-    columns.key.set(this.#key.subarray(from * KEY_WORDS, to * KEY_WORDS));
-    columns.tcpFlags.set(this.#tcpFlags.subarray(from, to));
-    if (!this.#hasFrames) return;
-    batch.bytes = this.bytes;
-    batch.frameAt.set(this.#frameAt.subarray(from, to));
-    batch.capturedLength.set(this.#capturedLength.subarray(from, to));
-    columns.srcMacAt.set(this.#srcMacAt.subarray(from, to));
-    columns.dstMacAt.set(this.#dstMacAt.subarray(from, to));
-    columns.ipAt.set(this.#ipAt.subarray(from, to));
-    columns.ipSize.set(this.#ipSize.subarray(from, to));
-    columns.transportAt.set(this.#transportAt.subarray(from, to));
-    columns.payloadAt.set(this.#payloadAt.subarray(from, to));
-    columns.ipEnd.set(this.#ipEnd.subarray(from, to));
-    columns.isLaterFragment.set(this.#isLaterFragment.subarray(from, to));
-  }
-
-  /** The view over the frames' bytes. */
-  view(): DataView {
-    return new DataView(this.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  bytes(count: number): Uint8Array {
+    return new Uint8Array(this.buffer, this.take(count), count);
   }
 }

@@ -1,16 +1,16 @@
-// Rows that another thread has read, filtered and decoded, as a source and a packet stage at once: what it reads is
+// Rows that another thread has read, filtered and decoded, as a source and a packet stage at once: what it shows is
 // decoded already.
-import { METERED, PacketColumns } from '../packet/packet-columns.ts';
+import { PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { type Clock, type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
-import type { Parcel } from './parcel.ts';
+import { Parcel, type ParcelShape, type ParcelText } from './parcel.ts';
 
 /** Whoever has the rows brought here. */
 export interface RowFeed {
   /** User code has started: rows may come. */
   opened(): void;
-  /** All rows of a parcel were read. */
-  emptied(parcel: Parcel): void;
+  /** All rows of a parcel were metered, and what ended with them has left, unless somebody still works on it. */
+  read(parcel: Parcel): void;
   /** Waits for rows, which keeps the thread alive. */
   hold<T>(promise: Promise<T>): Promise<T>;
 }
@@ -24,30 +24,31 @@ export class RowSource implements PacketSource, PacketStage {
   readonly isDraining = false;
   readonly problem = null;
   readonly columns = new PacketColumns();
-  /**
-   * Null, for time is the packets' own, until the rows have ended: then the last of all rows, also of other meters, says
-   * which flows were inactive.
-   */
-  clock: Clock | null;
+  readonly clock: Clock | null;
+  readonly #shape: ParcelShape;
   readonly #feed: RowFeed;
+  /** By their ids, those that come again. */
+  readonly #known = new Map<number, Parcel>();
   readonly #parcels: Parcel[] = [];
-  /** Rows of the first parcel that were read. */
+  /** Windows of the first parcel that were read. */
   #at = 0;
-  #batch: PacketBatch | undefined;
   /** Rows up to here were handed over. */
   #clockMs = Number.NEGATIVE_INFINITY;
   #hasEnded = false;
   #isOver = false;
   #wake: (() => void) | null = null;
 
-  /** @param hasClock whether time goes on without packets */
-  constructor(hasClock: boolean, feed: RowFeed) {
-    this.clock = hasClock ? { now: () => this.#now() } : null;
+  constructor(shape: ParcelShape, feed: RowFeed) {
+    this.#shape = shape;
+    this.clock = shape.hasClock ? { now: () => this.#now() } : null;
     this.#feed = feed;
   }
 
   /** The next rows. */
-  add(parcel: Parcel): void {
+  add(text: ParcelText): void {
+    const parcel = this.#known.get(text.id) ?? Parcel.received(text, this.#shape);
+    if (text.isKept) this.#known.set(text.id, parcel);
+    parcel.filled = text.filled;
     this.#parcels.push(parcel);
     this.#wake?.();
   }
@@ -57,9 +58,8 @@ export class RowSource implements PacketSource, PacketStage {
     this.#clockMs = clockMs;
   }
 
-  /** There are no more rows; `clockMs` is the clock at the last one of all meters. */
-  end(clockMs: number): void {
-    this.#clockMs = clockMs;
+  /** There are no more rows. */
+  end(): void {
     this.#hasEnded = true;
     this.#wake?.();
   }
@@ -68,41 +68,25 @@ export class RowSource implements PacketSource, PacketStage {
     this.#feed.opened();
   }
 
+  /** Waits at the end of each parcel, too: flows that ended leave before it goes back. */
   read(batch: PacketBatch): number {
     batch.count = 0;
     if (this.#isOver) return SOURCE_END;
-    let [parcel] = this.#parcels;
-    if (parcel !== undefined && this.#at === parcel.count) {
-      this.#parcels.shift();
-      this.#at = 0;
-      this.#feed.emptied(parcel);
-      [parcel] = this.#parcels;
+    if (this.#hasRows) {
+      this.#parcels[0].show(this.#at++, batch, this.columns);
+      return batch.count;
     }
-    if (parcel !== undefined) return this.#give(parcel, batch);
-    if (!this.#hasEnded) return SOURCE_WAIT;
-    this.clock ??= { now: () => this.#now() };
-    this.#isOver = true;
-    // One wait more, for the meter to look at the clock.
-    return SOURCE_WAIT;
+    return this.#parcels.length === 0 && this.#hasEnded ? SOURCE_END : SOURCE_WAIT;
   }
 
-  #give(parcel: Parcel, batch: PacketBatch): number {
-    if (batch !== this.#batch) {
-      this.#batch = batch;
-      batch.clockMs = new Float64Array(batch.capacity);
-    }
-    if (this.#at === 0) batch.view = parcel.view();
-    const rows = Math.min(batch.capacity, parcel.count - this.#at);
-    parcel.copyTo(batch, this.columns, this.#at, rows);
-    this.#at += rows;
-    return rows;
-  }
-
-  apply(batch: PacketBatch): void {
-    this.columns.status.fill(METERED, 0, batch.count);
-  }
+  /** The status of each row was set where it was decoded. */
+  apply(): void {}
 
   fill(timeoutMs?: number): Promise<void> {
+    if (this.#parcels.length > 0 && !this.#hasRows) {
+      this.#at = 0;
+      this.#feed.read(this.#parcels.shift() as Parcel);
+    }
     if (this.#parcels.length > 0 || this.#hasEnded || this.#isOver) return Promise.resolve();
     const woken = new Promise<void>((resolve) => {
       const timer = timeoutMs === undefined || this.clock === null ? undefined : setTimeout(() => wake(), timeoutMs);
@@ -125,7 +109,12 @@ export class RowSource implements PacketSource, PacketStage {
     this.stop();
   }
 
+  /** Whether the first parcel has some that were not read. */
+  get #hasRows(): boolean {
+    return this.#parcels.length > 0 && this.#at < this.#parcels[0].filled;
+  }
+
   #now(): number {
-    return this.#parcels.length > 0 ? Number.NEGATIVE_INFINITY : this.#clockMs;
+    return this.#hasRows || this.#parcels.length > 1 ? Number.NEGATIVE_INFINITY : this.#clockMs;
   }
 }

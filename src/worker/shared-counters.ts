@@ -21,6 +21,9 @@ const CAPTURE_NAMES = [
 ] as const;
 /** The last one says whether there is a capture. */
 const COUNT = SINGLES.length + SKIP_NAMES.length + EXPORT_NAMES.length + CAPTURE_NAMES.length + 1;
+/** Places of two. */
+const EVICTED = SINGLES.indexOf('flows_evicted');
+const FULL = SINGLES.length + SKIP_NAMES.length + EXPORT_NAMES.indexOf('capacity');
 
 export const COUNTER_BYTES = HEAD_BYTES + 2 * COUNT * 8;
 
@@ -34,9 +37,17 @@ export class SharedCounters {
     this.#sets = [0, 1].map((i) => new Float64Array(buffer, HEAD_BYTES + i * COUNT * 8, COUNT));
   }
 
-  /** Only the meter itself calls this, between two batches. */
-  write(pipeline: Pipeline): void {
+  /**
+   * Only the meter itself calls this, between two batches. Of rows that all meters read, `hasOwnRows` being false, it has read
+   * those that it dealt with; what nobody did the reader knows.
+   */
+  write(pipeline: Pipeline, hasOwnRows: boolean): void {
     const stats = statsOf(pipeline, 0);
+    if (!hasOwnRows) {
+      stats.packets_skipped.abandoned = 0;
+      stats.packets_read = stats.packets_metered;
+      for (const name of SKIP_NAMES) stats.packets_read += stats.packets_skipped[name];
+    }
     const version = this.#version[0] + 1;
     const set = this.#sets[version & 1];
     let at = 0;
@@ -46,6 +57,12 @@ export class SharedCounters {
     for (const name of CAPTURE_NAMES) set[at++] = stats.capture?.[name] ?? 0;
     set[at] = stats.capture === null ? 0 : 1;
     Atomics.store(this.#version, 0, version);
+  }
+
+  /** Whether flows had to go because the table was full. */
+  get isFull(): boolean {
+    const set = this.#sets[Atomics.load(this.#version, 0) & 1];
+    return set[EVICTED] + set[FULL] > 0;
   }
 
   /** Adds these counters to `sum`. */

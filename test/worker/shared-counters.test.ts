@@ -22,7 +22,7 @@ describe('the counters of several meters', () => {
     const sum = emptyStats();
     for (const received of [100, 200]) {
       const buffer = new SharedArrayBuffer(COUNTER_BYTES);
-      new SharedCounters(buffer).write(pipelineOf(received, 1));
+      new SharedCounters(buffer).write(pipelineOf(received, 1), true);
       new SharedCounters(buffer).addTo(sum);
     }
     expect(sum).toMatchObject({ packets_read: 300, packets_metered: 300, flows_live: 8, flows_evicted: 12 });
