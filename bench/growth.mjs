@@ -30,7 +30,7 @@ export async function measureGrowth(runs) {
   const rows = points.map(({ packets, costs }, i) => {
     const middle = (key) => median(costs.map((cost) => cost[key]));
     const before =
-      i === 0 ? '' : `; ${nanoseconds(between(points[i - 1], points[i]))} after ${MILLIONS[i - 1]} million`;
+      i === 0 ? '' : `; ${nanoseconds(between(points[i - 1], points[i], 'inside'))} after ${MILLIONS[i - 1]} million`;
     return {
       part: 'growth',
       what: `${MILLIONS[i]} million packets, no nDPI`,
@@ -47,13 +47,14 @@ export async function measureGrowth(runs) {
 
 function conclusion(points) {
   const [first, , middle, last] = points;
-  const ratio = between(middle, last) / between(first, middle);
+  const ratioOf = (key) => between(middle, last, key) / between(first, middle, key);
+  const ratio = ratioOf('inside');
   const { slope, start } = leastSquares(points);
   return [
     {
       part: 'growth',
       what: 'packets 10 to 30 million beside 1 to 10 million',
-      figure: `${ratio.toFixed(2)} x the time a packet`,
+      figure: `${ratio.toFixed(2)} x the time a packet; of CPU ${ratioOf('cpu').toFixed(2)} x`,
       verdicts: [judge('last / first packets', 'growth', ratio)],
     },
     {
@@ -64,9 +65,9 @@ function conclusion(points) {
   ];
 }
 
-/** Seconds for each packet that the longer capture has more, of times inside the process. */
-function between(shorter, longer) {
-  const each = longer.costs.map((cost, turn) => cost.inside - shorter.costs[turn].inside);
+/** Seconds for each packet that the longer capture has more. @param {'inside' | 'cpu'} key */
+function between(shorter, longer, key) {
+  const each = longer.costs.map((cost, turn) => cost[key] - shorter.costs[turn][key]);
   return median(each) / (longer.packets - shorter.packets);
 }
 

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { randomIntegers } from '../capture-writer.mjs';
 import { cpuModel, print } from '../table.mjs';
-import { args, load } from './dist.mjs';
+import { args, load, markdown } from './dist.mjs';
 import { FRAMES } from './frames.mjs';
 import { quick } from './quick.mjs';
 
@@ -26,7 +26,7 @@ const rows = [...kinds, 'all kinds in random order'].map((kind) => {
   return [kind, ...measureKind(Array.from({ length: PACKETS }, () => pick()(random(FLOWS)))), ''];
 });
 console.log(`${cpuModel()}, Node ${process.version}: ns a packet`);
-print([['', 'parse', 'decode', 'frame bytes', ''], ...rows]);
+print([['', 'parse', 'decode', 'frame bytes', ''], ...rows], { markdown });
 
 /** @param {readonly Uint8Array[]} frames */
 function measureKind(frames) {

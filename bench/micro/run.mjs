@@ -1,4 +1,4 @@
-// npm run bench:micro [-- NAME...]
+// npm run bench:micro [-- NAME...] [-- --markdown]
 //
 // Parts by themselves, on modules of dist/: decode, table, statistics, export and stages, or those that are named. What they
 // print is said at the head of each file, where options of their own are, too: node bench/micro/NAME.mjs
@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const NAMES = ['decode', 'table', 'statistics', 'export', 'stages'];
 
-const named = process.argv.slice(2);
+const flags = process.argv.slice(2).filter((arg) => arg === '--markdown');
+const named = process.argv.slice(2).filter((arg) => arg !== '--markdown');
 const pathOf = (name) => fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
 const unknown = named.find((name) => !NAMES.includes(name));
 if (unknown !== undefined) {
@@ -16,6 +17,6 @@ if (unknown !== undefined) {
 }
 for (const name of named.length > 0 ? named : NAMES) {
   console.log(`\n== ${name}`);
-  const { status } = spawnSync(process.execPath, [pathOf(name)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [pathOf(name), ...flags], { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;
 }

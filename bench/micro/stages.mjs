@@ -17,7 +17,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { capture } from '../captures.mjs';
 import { cpuModel, print } from '../table.mjs';
-import { args, load } from './dist.mjs';
+import { args, load, markdown } from './dist.mjs';
 
 const STAGES = ['wait', 'parse', 'decode', 'look up', 'update', 'hand over'];
 
@@ -140,16 +140,19 @@ async function build(given) {
 function show({ packets, flows, samples, endSeconds, wallSeconds, cpuSeconds }) {
   const round = (value) => value.toFixed(0);
   console.log(`${cpuModel()}, Node ${process.version}, ${path}, ${values.options}: ns a packet`);
-  print([
-    ['packets', ...STAGES, 'all', 'live flows', ''],
-    ...samples.map((one) => [
-      one.packets.toLocaleString('en'),
-      ...STAGES.map((stage) => round(one.ns[stage])),
-      round(one.all),
-      one.live.toLocaleString('en'),
-      '',
-    ]),
-  ]);
+  print(
+    [
+      ['packets', ...STAGES, 'all', 'live flows', ''],
+      ...samples.map((one) => [
+        one.packets.toLocaleString('en'),
+        ...STAGES.map((stage) => round(one.ns[stage])),
+        round(one.all),
+        one.live.toLocaleString('en'),
+        '',
+      ]),
+    ],
+    { markdown },
+  );
   console.log(
     `${packets.toLocaleString('en')} packets, ${flows.toLocaleString('en')} flows: ${wallSeconds.toFixed(2)} s, ` +
       `${cpuSeconds.toFixed(2)} s of CPU; end ${endSeconds.toFixed(2)} s`,

@@ -18,7 +18,12 @@ const VARIANTS = ['classic', 'nfstream6'].flatMap((schema) => [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' }, packets: { type: 'string' }, dist: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '5' },
+    packets: { type: 'string' },
+    dist: { type: 'string' },
+    markdown: { type: 'boolean' },
+  },
 });
 const runs = Number(values.runs);
 const pass = ['packets', 'dist'].flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]]));

@@ -12,7 +12,7 @@
 import { parseArgs } from 'node:util';
 import { randomIntegers } from '../capture-writer.mjs';
 import { cpuModel, print } from '../table.mjs';
-import { args, load } from './dist.mjs';
+import { args, load, markdown } from './dist.mjs';
 import { quick } from './quick.mjs';
 
 const { FlowTable } = await load('flow/flow-table.js');
@@ -33,14 +33,17 @@ const shape = recordShapeOf(resolveOptions({ source: '-', enableNdpi: false }));
 const random = randomIntegers(6);
 
 console.log(`${cpuModel()}, Node ${process.version}: ns an operation`);
-print([
-  ['', ...OPERATIONS, ''],
-  ...FLOWS.map((flows) => {
-    const times = { ...measureTable(flows), ...measureMeter(flows) };
-    const cells = OPERATIONS.map((operation) => quick(times[operation]).toFixed(1));
-    return [`${flows.toLocaleString('en')} flows`, ...cells, ''];
-  }),
-]);
+print(
+  [
+    ['', ...OPERATIONS, ''],
+    ...FLOWS.map((flows) => {
+      const times = { ...measureTable(flows), ...measureMeter(flows) };
+      const cells = OPERATIONS.map((operation) => quick(times[operation]).toFixed(1));
+      return [`${flows.toLocaleString('en')} flows`, ...cells, ''];
+    }),
+  ],
+  { markdown },
+);
 
 /** TCP over IPv4, one key after the other. */
 function keysOf(flows) {
