@@ -1,6 +1,7 @@
 // What a record says, read as numbers and texts. The field table (schema.ts) and the view on a flow (flow.ts) both read
 // through these functions; nothing else knows where a value lies.
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
+import { putAddress, putMac, putOui } from './address-bytes.ts';
 import { addressText, macText, ouiText } from './address-text.ts';
 import { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } from './feature-layout.ts';
 import {
@@ -32,6 +33,12 @@ export function srcAddress(store: RecordStore, row: number): string {
 
 export function dstAddress(store: RecordStore, row: number): string {
   return addressText(ipVersion(store, row), store.words, row * RECORD_WORDS + KEY_DST);
+}
+
+/** The same text into a buffer: see address-bytes.ts. */
+export function putAddressOf(view: DataView, at: number, store: RecordStore, row: number, way: 0 | 1): number {
+  const from = row * RECORD_WORDS + (way === SRC_TO_DST ? 0 : KEY_DST);
+  return putAddress(view, at, ipVersion(store, row), store.words, from);
 }
 
 export function srcPort(store: RecordStore, row: number): number {
@@ -124,6 +131,18 @@ export function macAddress({ extraWords, layout }: RecordStore, row: number, way
 export function oui({ extraWords, layout }: RecordStore, row: number, way: 0 | 1): string {
   const at = (row * layout.doubles + layout.macs) * 2;
   return ouiText(macHigh(extraWords, at, way), macLow(extraWords, at, way));
+}
+
+/** The same texts into a buffer: see address-bytes.ts. */
+export function putMacOf(view: DataView, at: number, store: RecordStore, row: number, way: 0 | 1): number {
+  const { extraWords, layout } = store;
+  const from = (row * layout.doubles + layout.macs) * 2;
+  return putMac(view, at, macHigh(extraWords, from, way), macLow(extraWords, from, way));
+}
+
+export function putOuiOf(view: DataView, at: number, store: RecordStore, row: number, way: 0 | 1): number {
+  const { extraWords, layout } = store;
+  return putOui(view, at, macHigh(extraWords, (row * layout.doubles + layout.macs) * 2, way));
 }
 
 // src: word 0 and the upper half of 1; dst: the lower half of 1 and word 2.

@@ -7,7 +7,6 @@
 //              first character that a spreadsheet could take for a formula. Nothing is put before such a text: the
 //              data stay what they are, and quotes don't disarm a formula either.
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import type { Column } from '../flow/schema.ts';
 import { jsonText } from './json-text.ts';
 import { isFiniteNumber, isListOf } from './list-of.ts';
 import type { Output } from './output.ts';
@@ -28,12 +27,17 @@ const CLASSES = Uint8Array.from({ length: 128 }, (_, code) => {
   return '=+-@'.includes(String.fromCharCode(code)) ? INNER | LAST : FIRST | INNER | LAST;
 });
 
-export class CsvSink extends TextSink {
-  readonly #columns: readonly Column[];
+const FORM = {
+  text: ['', ''],
+  pair: ['"[', ']"'],
+  // NaN and the infinities are null, as in JSON.
+  missing: '',
+  end: '\n',
+} as const;
 
+export class CsvSink extends TextSink {
   constructor(output: Output, { table }: SinkColumns) {
-    super(output);
-    this.#columns = table;
+    super(output, table, { ...FORM, prefixes: table.map((_, i) => (i === 0 ? '' : ',')) });
     table.forEach(({ name }, i) => {
       if (i > 0) this.writer.byte(COMMA);
       this.#text(name);
@@ -41,24 +45,14 @@ export class CsvSink extends TextSink {
     this.writer.byte(LINE_FEED);
   }
 
-  protected override line(batch: FlowBatch, row: number): void {
-    const { store } = batch;
-    const metrics = batch.metrics(row);
-    const columns = this.#columns;
-    const writer = this.writer;
-    for (let i = 0; i < columns.length; i++) {
-      if (i > 0) writer.byte(COMMA);
-      const value = columns[i].read(store, row, metrics);
-      if (typeof value === 'number') {
-        // NaN and the infinities are null, as in JSON.
-        if (Number.isFinite(value)) writer.number(value);
-      } else if (typeof value === 'string') {
-        this.#text(value);
-      } else if (value !== null && value !== undefined) {
-        this.#other(value, batch, row);
-      }
+  protected override cell(value: unknown, batch: FlowBatch, row: number): void {
+    if (typeof value === 'number') {
+      if (Number.isFinite(value)) this.writer.number(value);
+    } else if (typeof value === 'string') {
+      this.#text(value);
+    } else if (value !== null && value !== undefined) {
+      this.#other(value, batch, row);
     }
-    writer.byte(LINE_FEED);
   }
 
   #text(text: string): void {

@@ -22,6 +22,14 @@ describe('numbers', () => {
     2 ** 42 + 0.001,
     1e21,
     5e-324,
+    // Times of nanosecond captures, of which two texts are as near.
+    1700000000000 + 1 / 32,
+    1700000000000.0002,
+    1700000000000.9998,
+    2 ** 40 + 0.0001,
+    2 ** 41 - 0.0001,
+    99_999_999.5,
+    100_000_000.25,
   ];
 
   it.each([...edges, ...halves, ...edges.map((n) => -n), ...halves.map((n) => -n)])(
@@ -32,9 +40,12 @@ describe('numbers', () => {
   it('are written as String does, whatever they are', () => {
     const decimals = fc.tuple(fc.maxSafeInteger(), fc.constantFrom(1, 10, 100, 1000, 10_000)).map(([n, by]) => n / by);
     const times = fc.integer({ min: 0, max: 2 ** 43 }).map((n) => n + 0.001);
+    const nanoseconds = fc
+      .tuple(fc.integer({ min: 2 ** 40, max: 2 ** 41 }), fc.nat(4095))
+      .map(([n, parts]) => n + parts / 4096);
     const doubles = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
-      fc.property(fc.oneof(fc.maxSafeInteger(), fc.integer(), decimals, times, doubles), (n) => {
+      fc.property(fc.oneof(fc.maxSafeInteger(), fc.integer(), decimals, times, nanoseconds, doubles), (n) => {
         expect(written((writer) => writer.number(n))).toBe(String(n));
       }),
       { numRuns: 20_000 },

@@ -1,4 +1,5 @@
 // The columns that a record has always had, and what else every record knows.
+import * as place from '../places.ts';
 import * as read from '../read-record.ts';
 import { TCP_FLAGS } from '../record.ts';
 import type { Field } from './field.ts';
@@ -14,6 +15,7 @@ const flag = (name: (typeof TCP_FLAGS)[number][0]) => {
     meaning: `TCP packets with ${name.toUpperCase()} set, [src to dst, dst to src]`,
     ...(element === undefined ? {} : { ipfix: `${element} and ${flagElement(name, 1)}` }),
     read: (store, row) => [read.flags(store, row, index, 0), read.flags(store, row, index, 1)],
+    place: place.flagPair(index),
   } as const satisfies Omit<Field, 'name'>;
 };
 
@@ -25,6 +27,7 @@ export const CLASSIC_FIELDS = [
     meaning: "address that sent the conversation's first packet, canonical text (RFC 5952)",
     ipfix: 'sourceIPv4Address / sourceIPv6Address',
     read: read.srcAddress,
+    place: place.text('address', 0),
   },
   {
     name: 'ip_dst',
@@ -32,6 +35,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'the other address',
     ipfix: 'destinationIPv4Address / destinationIPv6Address',
     read: read.dstAddress,
+    place: place.text('address', 1),
   },
   {
     name: 'src_port',
@@ -40,6 +44,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'transport port of the source, 0 where the protocol has none',
     ipfix: 'sourceTransportPort',
     read: read.srcPort,
+    place: place.whole('src_port'),
   },
   {
     name: 'dst_port',
@@ -48,6 +53,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'transport port of the destination, 0 where the protocol has none',
     ipfix: 'destinationTransportPort',
     read: read.dstPort,
+    place: place.whole('dst_port'),
   },
   {
     name: 'ip_protocol',
@@ -56,6 +62,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'IANA protocol number',
     ipfix: 'protocolIdentifier',
     read: read.ipProtocol,
+    place: place.whole('ip_protocol'),
   },
   {
     name: 'vlan_id',
@@ -64,6 +71,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'innermost VLAN id, 0 for none',
     ipfix: 'dot1qCustomerVlanId',
     read: read.vlanId,
+    place: place.whole('vlan_id'),
   },
   {
     name: 'src_to_dst_pkts',
@@ -72,6 +80,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'packets from ip_src to ip_dst',
     ipfix: 'packetDeltaCount',
     read: (store, row) => read.packets(store, row, 0),
+    place: place.counted('packets', 0),
   },
   {
     name: 'dst_to_src_pkts',
@@ -80,6 +89,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'packets from ip_dst to ip_src',
     ipfix: 'reversePacketDeltaCount',
     read: (store, row) => read.packets(store, row, 1),
+    place: place.counted('packets', 1),
   },
   {
     name: 'src_to_dst_bytes',
@@ -88,6 +98,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'from ip_src to ip_dst, as accountingMode counts: lengths of frames on the wire unless set',
     ipfix: 'layer2OctetDeltaCount',
     read: (store, row) => read.bytes(store, row, 0),
+    place: place.counted('bytes', 0),
   },
   {
     name: 'dst_to_src_bytes',
@@ -96,6 +107,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'the same from ip_dst to ip_src',
     ipfix: 'reverseLayer2OctetDeltaCount',
     read: (store, row) => read.bytes(store, row, 1),
+    place: place.counted('bytes', 1),
   },
   { name: 'syn_count', ...flag('syn') },
   { name: 'cwr_count', ...flag('cwr') },
@@ -112,6 +124,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'time of the earliest packet, fraction kept',
     ipfix: 'flowStartMicroseconds',
     read: read.startTime,
+    place: place.timed('first_seen', 2, false),
   },
   {
     name: 'end_time',
@@ -120,6 +133,7 @@ export const CLASSIC_FIELDS = [
     meaning: 'time of the latest packet, fraction kept',
     ipfix: 'flowEndMicroseconds',
     read: read.endTime,
+    place: place.timed('last_seen', 2, false),
   },
   {
     name: 'export_reason',
@@ -129,6 +143,7 @@ export const CLASSIC_FIELDS = [
       '0 inactive, 1 active, 2 termination, above 2 set by user code, -1 exported for lack of room, -2 end of TCP',
     ipfix: 'flowEndReason (other values)',
     read: read.exportReason,
+    place: place.whole('export_reason'),
   },
   {
     name: 'metrics',
@@ -147,6 +162,7 @@ export const IDENTITY_FIELDS = [
       'names the conversation, stable over its segments: number of the packet that began it, from 1 in the order of the source',
     ipfix: 'flowId',
     read: read.flowId,
+    place: place.computed(read.flowId),
   },
   {
     name: 'segment',
@@ -154,5 +170,6 @@ export const IDENTITY_FIELDS = [
     size: 'int32',
     meaning: 'how often the active timeout had cut the conversation before this flow: 0 for its first part',
     read: read.segment,
+    place: place.computed(read.segment),
   },
 ] as const satisfies readonly Field[];

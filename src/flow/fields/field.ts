@@ -1,4 +1,5 @@
 // What the field table (../schema.ts) says of a field.
+import type { Place } from '../places.ts';
 import type { RecordStore } from '../record.ts';
 import type { FlowMetrics } from '../schema.ts';
 
@@ -57,6 +58,8 @@ export interface Column {
    * Whether the column's feature is on was checked when columns were chosen.
    */
   readonly read: (store: RecordStore, row: number, metrics: FlowMetrics) => unknown;
+  /** Where the same cells lie, for whoever reads those of many flows; absent where a cell depends on what `metrics` hold, and of lists. */
+  readonly place?: Place;
 }
 
 /** An entry of the field table. */

@@ -1,5 +1,6 @@
 // The columns of Python NFStream 6 that it always has, under its names. Statistics and sequences of packets have files of
 // their own, which any schema may take columns from.
+import * as place from '../places.ts';
 import * as read from '../read-record.ts';
 import type { Field } from './field.ts';
 
@@ -22,6 +23,7 @@ const wayTimes = <W extends 'src2dst' | 'dst2src'>(way: W, index: 0 | 1) =>
       feature: 'directions',
       ...(index === 1 ? { ipfix: 'reverseFlowStartMilliseconds' } : {}),
       read: (store, row) => ms(store, read.firstSeen(store, row, index)),
+      place: place.timed('first_seen', index, true),
     },
     {
       name: `${way}_last_seen_ms`,
@@ -29,6 +31,7 @@ const wayTimes = <W extends 'src2dst' | 'dst2src'>(way: W, index: 0 | 1) =>
       feature: 'directions',
       ...(index === 1 ? { ipfix: 'reverseFlowEndMilliseconds' } : {}),
       read: (store, row) => ms(store, read.lastSeen(store, row, index)),
+      place: place.timed('last_seen', index, true),
     },
     {
       name: `${way}_duration_ms`,
@@ -36,6 +39,7 @@ const wayTimes = <W extends 'src2dst' | 'dst2src'>(way: W, index: 0 | 1) =>
       feature: 'directions',
       ...(index === 1 ? { ipfix: 'reverseFlowDurationMilliseconds' } : {}),
       read: (store, row) => ms(store, read.lastSeen(store, row, index)) - ms(store, read.firstSeen(store, row, index)),
+      place: place.timed('duration', index, true),
     },
     {
       name: `${way}_packets`,
@@ -44,6 +48,7 @@ const wayTimes = <W extends 'src2dst' | 'dst2src'>(way: W, index: 0 | 1) =>
       meaning: 'packets of this direction',
       ipfix: index === 0 ? 'packetDeltaCount' : 'reversePacketDeltaCount',
       read: (store, row) => read.packets(store, row, index),
+      place: place.counted('packets', index),
     },
     {
       name: `${way}_bytes`,
@@ -52,6 +57,7 @@ const wayTimes = <W extends 'src2dst' | 'dst2src'>(way: W, index: 0 | 1) =>
       meaning: 'bytes of this direction, as accountingMode counts',
       ipfix: index === 0 ? 'layer2OctetDeltaCount' : 'reverseLayer2OctetDeltaCount',
       read: (store, row) => read.bytes(store, row, index),
+      place: place.counted('bytes', index),
     },
   ] as const satisfies readonly Field[];
 
@@ -62,6 +68,7 @@ export const NFSTREAM6_FIELDS = [
     type: 'integer',
     meaning: 'flows exported before this one in the run',
     read: read.exportId,
+    place: place.computed(read.exportId),
   },
   {
     name: 'expiration_id',
@@ -71,6 +78,7 @@ export const NFSTREAM6_FIELDS = [
       '0 idle or the source ended, 1 active, -1 user code; NFStream does not have -2, end of TCP, and -3, lack of room',
     ipfix: 'flowEndReason (other values)',
     read: read.expirationId,
+    place: place.computed(read.expirationId),
   },
   {
     name: 'src_ip',
@@ -78,6 +86,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: "address that sent the conversation's first packet",
     ipfix: 'sourceIPv4Address / sourceIPv6Address',
     read: read.srcAddress,
+    place: place.text('address', 0),
   },
   {
     name: 'src_mac',
@@ -87,6 +96,7 @@ export const NFSTREAM6_FIELDS = [
     ipfix: 'sourceMacAddress',
     feature: 'macs',
     read: (store, row) => read.macAddress(store, row, 0),
+    place: place.text('mac', 0),
   },
   {
     name: 'src_oui',
@@ -95,6 +105,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'the first three bytes of src_mac, which identify the vendor',
     feature: 'macs',
     read: (store, row) => read.oui(store, row, 0),
+    place: place.text('oui', 0),
   },
   {
     name: 'src_port',
@@ -103,6 +114,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'transport port of the source, 0 where the protocol has none',
     ipfix: 'sourceTransportPort',
     read: read.srcPort,
+    place: place.whole('src_port'),
   },
   {
     name: 'dst_ip',
@@ -110,6 +122,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'the other address',
     ipfix: 'destinationIPv4Address / destinationIPv6Address',
     read: read.dstAddress,
+    place: place.text('address', 1),
   },
   {
     name: 'dst_mac',
@@ -119,6 +132,7 @@ export const NFSTREAM6_FIELDS = [
     ipfix: 'destinationMacAddress',
     feature: 'macs',
     read: (store, row) => read.macAddress(store, row, 1),
+    place: place.text('mac', 1),
   },
   {
     name: 'dst_oui',
@@ -127,6 +141,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'the first three bytes of dst_mac',
     feature: 'macs',
     read: (store, row) => read.oui(store, row, 1),
+    place: place.text('oui', 1),
   },
   {
     name: 'dst_port',
@@ -135,6 +150,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'transport port of the destination, 0 where the protocol has none',
     ipfix: 'destinationTransportPort',
     read: read.dstPort,
+    place: place.whole('dst_port'),
   },
   {
     name: 'protocol',
@@ -143,6 +159,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'IANA protocol number',
     ipfix: 'protocolIdentifier',
     read: read.ipProtocol,
+    place: place.whole('ip_protocol'),
   },
   {
     name: 'ip_version',
@@ -151,6 +168,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'IP version, 4 or 6',
     ipfix: 'ipVersion',
     read: read.ipVersion,
+    place: place.whole('ip_version'),
   },
   {
     name: 'vlan_id',
@@ -159,6 +177,7 @@ export const NFSTREAM6_FIELDS = [
     meaning: 'innermost VLAN id, 0 for none',
     ipfix: 'dot1qCustomerVlanId',
     read: read.vlanId,
+    place: place.whole('vlan_id'),
   },
   {
     name: 'tunnel_id',
@@ -168,24 +187,28 @@ export const NFSTREAM6_FIELDS = [
       'innermost tunnel: 0 none, 1 GTP-U, 2 CAPWAP, 3 TZSP, and what NFStream does not have: 4 VXLAN, 5 Geneve, 6 GRE, 7 IP in IP',
     feature: 'tunnels',
     read: read.tunnelId,
+    place: place.whole('tunnel_id'),
   },
   {
     name: 'bidirectional_first_seen_ms',
     ...time('time of the earliest packet'),
     ipfix: 'flowStartMilliseconds',
     read: (store, row) => ms(store, read.startTime(store, row)),
+    place: place.timed('first_seen', 2, true),
   },
   {
     name: 'bidirectional_last_seen_ms',
     ...time('time of the latest packet'),
     ipfix: 'flowEndMilliseconds',
     read: (store, row) => ms(store, read.endTime(store, row)),
+    place: place.timed('last_seen', 2, true),
   },
   {
     name: 'bidirectional_duration_ms',
     ...duration('between the two'),
     ipfix: 'flowDurationMilliseconds',
     read: (store, row) => ms(store, read.endTime(store, row)) - ms(store, read.startTime(store, row)),
+    place: place.timed('duration', 2, true),
   },
   {
     name: 'bidirectional_packets',
@@ -193,6 +216,7 @@ export const NFSTREAM6_FIELDS = [
     unit: 'packets',
     meaning: 'packets of both directions',
     read: (store, row) => read.packets(store, row, 2),
+    place: place.counted('packets', 2),
   },
   {
     name: 'bidirectional_bytes',
@@ -200,6 +224,7 @@ export const NFSTREAM6_FIELDS = [
     unit: 'bytes',
     meaning: 'bytes of both directions, as accountingMode counts',
     read: (store, row) => read.bytes(store, row, 2),
+    place: place.counted('bytes', 2),
   },
   ...wayTimes('src2dst', 0),
   ...wayTimes('dst2src', 1),

@@ -1,7 +1,8 @@
 // The 48 columns of `statistics`: packet sizes, gaps between packets and TCP flags, in both directions together and in
 // each, named as NFStream 6 names them.
+import * as place from '../places.ts';
 import { flags, type Way } from '../read-record.ts';
-import { TCP_FLAGS } from '../record.ts';
+import { type RecordStore, TCP_FLAGS } from '../record.ts';
 import { gapStatistic, type Statistic, sizeStatistic } from '../statistics.ts';
 import type { Field } from './field.ts';
 import { directed, flagElement } from './ipfix.ts';
@@ -36,9 +37,13 @@ const sizes: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
     meaning: `${word} packet size, ${where}; 0 for too few packets`,
     feature: 'statistics' as const,
     ...ipfixOf(what, way),
-    read: (store, row) => sizeStatistic(store, row, way, what),
+    ...computed((store, row) => sizeStatistic(store, row, way, what)),
   })),
 );
+
+function computed(compute: (store: RecordStore, row: number) => number): Pick<Field, 'read' | 'place'> {
+  return { read: compute, place: place.computed(compute) };
+}
 
 /** An element is of one direction (RFC 5103); there is none of both together. */
 function ipfixOf(what: Statistic, way: Way): { ipfix?: string } {
@@ -53,7 +58,7 @@ const gaps: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
     unit: 'ms',
     meaning: `${word} packet inter-arrival time, ${where}; 0 for too few packets`,
     feature: 'statistics' as const,
-    read: (store, row) => gapStatistic(store, row, way, what),
+    ...computed((store, row) => gapStatistic(store, row, way, what)),
   })),
 );
 
@@ -71,6 +76,7 @@ const flagCounts: StatisticsField[] = WAYS.flatMap(([wayName, way, where]) =>
     feature: 'statistics' as const,
     ...flagIpfix(flag, way),
     read: (store, row) => flags(store, row, index, way),
+    place: place.flagged(index, way),
   })),
 );
 
