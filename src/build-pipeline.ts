@@ -7,9 +7,10 @@ import { PacketGuard } from './classifier/packet-guard.ts';
 import { FlowMeter } from './flow/meter.ts';
 import { featuresOf } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
-import { type ResolvedOptions, recordShapeOf } from './options.ts';
+import type { ResolvedOptions } from './options.ts';
 import type { PacketStage } from './packet/packet-stage.ts';
 import type { Pipeline } from './pipeline.ts';
+import { recordShapeOf } from './record-shape.ts';
 import { PacketBatch, type PacketSource } from './source/source.ts';
 
 export interface Stages {

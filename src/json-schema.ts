@@ -1,7 +1,8 @@
 // The JSON Schema of a run's records, by the options of the run.
 import { type JsonSchema, jsonSchemaOf } from './flow/json-schema.ts';
 import { tableColumns } from './flow/schema.ts';
-import { metricNamesOf, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
+import { resolveOptions, type StreamerOptions } from './options.ts';
+import { metricNamesOf, recordShapeOf } from './record-shape.ts';
 import type { SourceInput } from './source/open-source.ts';
 
 /**

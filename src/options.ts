@@ -4,9 +4,9 @@ import { checkClassifiers, checkMetrics, type Taken } from './check-user-code.ts
 import type { NFStreamClassifier } from './classifier/classifier.ts';
 import { NfstreamError } from './errors.ts';
 import { ACCOUNTING_MODES, type AccountingMode } from './flow/accounting.ts';
-import type { RecordShape } from './flow/record.ts';
-import { type MetricNames, SCHEMA_NAMES, type SchemaName, shapeOf } from './flow/schema.ts';
+import { SCHEMA_NAMES, type SchemaName } from './flow/schema.ts';
 import type { UserMetric } from './metric/metric.ts';
+import { recordShapeOf } from './record-shape.ts';
 import { checkSource, interfacesOf, type SingleSource, type SourceInput } from './source/open-source.ts';
 
 export interface StreamerOptions {
@@ -269,31 +269,6 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
   refuseTogether(resolved);
   recordShapeOf(resolved);
   return resolved;
-}
-
-/**
- * What records are like with these options.
- * @throws NfstreamError INVALID_OPTION naming a field that is none, or not measured.
- */
-export function recordShapeOf(options: ResolvedOptions, userCode: UserCodeNames = options): RecordShape {
-  const { userMetrics, userClassifiers } = userCode;
-  // What plugins define is known once they are loaded.
-  const areLoaded = userCode !== options || options.plugins.length === 0;
-  const isMetric = (name: string) =>
-    !areLoaded || Object.hasOwn(userMetrics, name) || userClassifiers.some((classifier) => classifier.name === name);
-  const hasUserCode = options.plugins.length > 0 || Object.keys(userMetrics).length + userClassifiers.length > 0;
-  return shapeOf({ ...options, hasUserCode, isMetric });
-}
-
-/** The names under which user code writes values; a classifier may write more than what bears its own. */
-export function metricNamesOf({ userMetrics, userClassifiers }: UserCodeNames): MetricNames {
-  const names = [...Object.keys(userMetrics), ...userClassifiers.map(({ name }) => name)];
-  return { names, hasOthers: userClassifiers.length > 0 };
-}
-
-interface UserCodeNames {
-  readonly userMetrics: Readonly<Record<string, unknown>>;
-  readonly userClassifiers: readonly { readonly name: string }[];
 }
 
 /** Options that are right each, and not together. */

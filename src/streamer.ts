@@ -24,13 +24,14 @@ import {
   tableColumns,
 } from './flow/schema.ts';
 import { type Metering, OneMeter } from './metering.ts';
-import { metricNamesOf, type ResolvedOptions, recordShapeOf, resolveOptions, type StreamerOptions } from './options.ts';
+import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
 import { PacketDecoder } from './packet/packet-decoder.ts';
 import { FilterAndDecode } from './packet/packet-stage.ts';
 import { packetSourceOf } from './packet-source.ts';
 import type { UserCode } from './plugin/plugin.ts';
 import { PluginMetering } from './plugin/plugin-metering.ts';
+import { metricNamesOf, recordShapeOf } from './record-shape.ts';
 import type { SinkOptions } from './sink/open-sink.ts';
 import type { SinkColumns } from './sink/sink.ts';
 import { emptyStats, type StreamerStats } from './stats.ts';

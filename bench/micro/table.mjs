@@ -5,6 +5,7 @@
 //   hash      a packet's key
 //   find      a live flow, one at a time: each waits for memory
 //   miss      a flow that is not live
+//   by 256    live flows, hashed and found by the kernel, 256 at a time: they wait together
 //   insert    a new flow, in slots that were used before
 //   remove    a flow
 //   batch     256 packets of live flows by the meter: all hashed and found, then updated (ns a packet)
@@ -20,13 +21,16 @@ const { FlowMeter } = await load('flow/meter.js');
 const { hashKey } = await load('flow/key.js');
 const { KEY_META, KEY_DST, KEY_PORTS, KEY_WORDS, PacketColumns } = await load('packet/packet-columns.js');
 const { BATCH_CAPACITY, PacketBatch } = await load('source/source.js');
-const { recordShapeOf, resolveOptions } = await load('options.js');
+const { resolveOptions } = await load('options.js');
+const { recordShapeOf } = await load('record-shape.js');
 
 const FLOWS = [1000, 100_000, 500_000];
-const OPERATIONS = ['hash', 'find', 'miss', 'insert', 'remove', 'batch', 'expire'];
+const OPERATIONS = ['hash', 'find', 'miss', 'by 256', 'insert', 'remove', 'batch', 'expire'];
 const CAPACITY = 1 << 20;
 const OPS_A_ROUND = 100_000;
 const TIMEOUT_MS = 30_000;
+/** What the kernel takes for `owner` where there is only one meter. */
+const ALL_ROWS = -1;
 
 const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '20' } } });
 const shape = recordShapeOf(resolveOptions({ source: '-', enableNdpi: false }));
@@ -60,13 +64,13 @@ function writeKey(key, at, id) {
 }
 
 function measureTable(flows) {
-  const table = new FlowTable(CAPACITY, shape, CAPACITY);
+  const table = new FlowTable(CAPACITY, shape, { inserts: CAPACITY });
   const keys = keysOf(flows * 2);
   const hashes = new Int32Array(flows * 2);
   const operations = Math.min(OPS_A_ROUND, flows);
   const chosen = new Int32Array(operations);
   const slots = new Int32Array(flows * 2);
-  const times = { hash: [], find: [], miss: [], insert: [], remove: [] };
+  const times = { hash: [], find: [], miss: [], 'by 256': [], insert: [], remove: [] };
   let sum = 0;
   const clock = (name, work) => {
     const since = performance.now();
@@ -85,6 +89,23 @@ function measureTable(flows) {
   const insert = (from, count) => {
     for (let id = from; id < from + count; id++) slots[id] = table.insert(keys, id * KEY_WORDS, hashes[id]);
   };
+  const { kernel } = table;
+  const findByKernel = () => {
+    let spent = 0;
+    for (let from = 0; from < operations; from += BATCH_CAPACITY) {
+      const count = Math.min(BATCH_CAPACITY, operations - from);
+      for (let row = 0; row < count; row++) {
+        const at = chosen[from + row] * KEY_WORDS;
+        for (let word = 0; word < KEY_WORDS; word++) kernel.key[row * KEY_WORDS + word] = keys[at + word];
+      }
+      const since = performance.now();
+      const own = kernel.passes.take(count, ALL_ROWS, 0);
+      kernel.passes.hash(own, 0);
+      sum ^= kernel.passes.find(own);
+      spent += performance.now() - since;
+    }
+    times['by 256'].push((spent * 1e6) / operations);
+  };
   hash(0, flows * 2);
   insert(0, flows);
   for (let round = 0; round < Number(values.rounds); round++) {
@@ -92,6 +113,7 @@ function measureTable(flows) {
     clock('hash', () => hash(0, operations));
     clock('find', () => find(0));
     clock('miss', () => find(flows));
+    findByKernel();
     clock('insert', () => insert(flows, operations));
     clock('remove', () => {
       for (let id = flows; id < flows + operations; id++) table.remove(slots[id]);

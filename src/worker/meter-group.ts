@@ -13,8 +13,9 @@
 import { randomInt } from 'node:crypto';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { Metering } from '../metering.ts';
-import { type ResolvedOptions, recordShapeOf } from '../options.ts';
+import type { ResolvedOptions } from '../options.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
+import { recordShapeOf } from '../record-shape.ts';
 import { fanoutProgram, MAX_FANOUT_GROUP } from '../source/fanout-program.ts';
 import type { Fanout } from '../source/interface-capture.ts';
 import type { PacketSource } from '../source/source.ts';

@@ -8,14 +8,13 @@ import { buildPipeline } from '../build-pipeline.ts';
 import { builtInClassifiers, refuseNamesOf } from '../classifier/built-in.ts';
 import { NfstreamError } from '../errors.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
-import { PacketDecoder } from '../packet/packet-decoder.ts';
-import { FilterAndDecode, type PacketStage } from '../packet/packet-stage.ts';
-import { interfaceSourceOf } from '../packet-source.ts';
+import type { PacketStage } from '../packet/packet-stage.ts';
 import { meterFlows, type Pipeline } from '../pipeline.ts';
-import { thrownText } from '../plugin/plugin-error.ts';
-import { loadUserCode } from '../plugin/user-code.ts';
+import type { UserCode } from '../plugin/plugin.ts';
+import type * as PluginErrors from '../plugin/plugin-error.ts';
 import type { InterfaceSource } from '../source/interface-source.ts';
 import { FlowSender, unsendable } from './handed-flows.ts';
+import type { InterfaceShare } from './interface-share.ts';
 import { DISCARD, FLOWS_AHEAD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
 import type { Parcel } from './parcel.ts';
 import { textOf } from './remote-error.ts';
@@ -42,7 +41,7 @@ class MeterWorker {
   readonly #port: MessagePort;
   readonly #counters: SharedCounters;
   /** One of them is the source. */
-  readonly #interfaces: InterfaceSource | null;
+  readonly #share: InterfaceShare | null;
   readonly #rows: RowSource | null;
   readonly #mayRun = new Signal();
   readonly #mayCapture = new Signal();
@@ -61,16 +60,21 @@ class MeterWorker {
   /** An error of a plugin that nobody caught. */
   #stray: NfstreamError | undefined;
 
-  constructor(setup: MeterSetup, port: MessagePort) {
+  /** @param share of the interfaces, where the setup has a fanout; `pluginErrors` where there are plugins */
+  constructor(
+    setup: MeterSetup,
+    port: MessagePort,
+    share: InterfaceShare | null,
+    pluginErrors: typeof PluginErrors | null,
+  ) {
     this.#setup = setup;
     this.#port = port;
     this.#counters = new SharedCounters(setup.counters);
-    const { fanout, parcels } = setup;
-    this.#interfaces = fanout === null ? null : interfaceSourceOf(setup.options, fanout);
+    this.#share = share;
     this.#rows =
-      fanout !== null
+      share !== null
         ? null
-        : new RowSource(parcels, {
+        : new RowSource(setup.parcels, {
             opened: () => this.#send({ type: 'opened' }),
             read: (parcel) => this.#onRead(parcel),
             hold: (promise) => this.#hold(promise),
@@ -81,7 +85,9 @@ class MeterWorker {
     process.on('warning', ({ name, message, code }: NodeJS.ErrnoException) =>
       this.#send({ type: 'warning', warning: { name, message, code } }),
     );
-    if (setup.options.plugins.length > 0) process.on('uncaughtException', (cause) => this.#fail(cause));
+    if (pluginErrors !== null) {
+      process.on('uncaughtException', (cause) => this.#fail(cause, pluginErrors.thrownText(cause)));
+    }
   }
 
   /** The thread's whole life. */
@@ -103,7 +109,7 @@ class MeterWorker {
   async #meter(): Promise<void> {
     const { options } = this.#setup;
     const builtIn = builtInClassifiers(options);
-    const { userMetrics, userClassifiers } = await loadUserCode(options);
+    const { userMetrics, userClassifiers } = await this.#userCode();
     refuseNamesOf(builtIn, userClassifiers);
     const { index, meters, seed, live } = this.#setup;
     const pipeline = buildPipeline(options, {
@@ -112,7 +118,7 @@ class MeterWorker {
       userClassifiers,
       userMetrics,
       sharing: { owner: index, seed, live },
-      numbering: this.#interfaces === null ? undefined : { index, meters },
+      numbering: this.#share === null ? undefined : { index, meters },
     });
     this.#pipeline = pipeline;
     try {
@@ -133,11 +139,19 @@ class MeterWorker {
     }
   }
 
+  async #userCode(): Promise<UserCode> {
+    const { options } = this.#setup;
+    if (options.plugins.length === 0) return options;
+    const { loadUserCode } = await import('../plugin/user-code.ts');
+    return loadUserCode(options);
+  }
+
   #stages(): { source: InterfaceSource | RowSource; packets: PacketStage } {
-    const { decodeTunnels, fragments, snaplen } = this.#setup.options;
-    if (this.#interfaces === null) return { source: this.#rows!, packets: this.#rows! };
-    const packets = new FilterAndDecode(null, new PacketDecoder({ decodeTunnels, fragments, snaplen }));
-    return { source: this.#interfaces, packets };
+    return this.#share ?? { source: this.#rows!, packets: this.#rows! };
+  }
+
+  get #interfaces(): InterfaceSource | undefined {
+    return this.#share?.source;
   }
 
   /** Opens the source, and waits until all meters have opened theirs. */
@@ -220,7 +234,7 @@ class MeterWorker {
     clearTimeout(this.#countLater);
     this.#countLater = undefined;
     this.#countedMs = now;
-    this.#counters.write(pipeline, this.#interfaces !== null);
+    this.#counters.write(pipeline, this.#share !== null);
   }
 
   /** A parcel goes back. */
@@ -253,10 +267,10 @@ class MeterWorker {
     }
   }
 
-  #fail(cause: unknown): void {
+  #fail(cause: unknown, text: string): void {
     const names = this.#setup.options.plugins.map((file) => JSON.stringify(file));
     const subject = names.length === 1 ? names[0] : `One of ${names.join(', ')}`;
-    const message = `${subject} left an error uncaught: ${thrownText(cause)}`;
+    const message = `${subject} left an error uncaught: ${text}`;
     this.#stray ??= new NfstreamError('PLUGIN_FAILED', message, { cause });
     this.#stop();
   }
@@ -283,7 +297,12 @@ function flowsWaiting({ meter }: Pipeline): number {
   return meter.flowsStarted - meter.flowsLive - meter.flowsEvicted - sent;
 }
 
-const worker = new MeterWorker(workerData as MeterSetup, parentPort as MessagePort);
+// A thread loads what it needs: that is most of the time that it takes to start.
+const setup = workerData as MeterSetup;
+const { options, fanout } = setup;
+const share = fanout === null ? null : (await import('./interface-share.ts')).interfaceShareOf(options, fanout);
+const pluginErrors = options.plugins.length === 0 ? null : await import('../plugin/plugin-error.ts');
+const worker = new MeterWorker(setup, parentPort as MessagePort, share, pluginErrors);
 await worker.live();
 // Timers that user code left must not keep the thread.
 process.exit();

@@ -5,7 +5,8 @@ import { NFStreamClassifier } from '../../src/classifier/classifier.ts';
 import { jsonSchemaOfSchema } from '../../src/flow/json-schema.ts';
 import { type Column, SCHEMA_NAMES } from '../../src/flow/schema.ts';
 import { jsonSchema } from '../../src/json-schema.ts';
-import { recordShapeOf, resolveOptions, type StreamerOptions } from '../../src/options.ts';
+import { resolveOptions, type StreamerOptions } from '../../src/options.ts';
+import { recordShapeOf } from '../../src/record-shape.ts';
 import { Streamer } from '../../src/streamer.ts';
 import { DEMO } from '../streams.ts';
 
