@@ -28,9 +28,15 @@ export class Accounting {
   readonly #mode: AccountingMode;
   readonly #sizes: Uint32Array;
 
-  constructor(mode: AccountingMode, rows: number) {
+  /** `sizes` is where they are put, but for mode `frame`. */
+  constructor(mode: AccountingMode, sizes: Uint32Array) {
     this.#mode = mode;
-    this.#sizes = new Uint32Array(mode === 'frame' ? 0 : rows);
+    this.#sizes = sizes;
+  }
+
+  /** Whether packets count for what the source says they do. */
+  get isFrame(): boolean {
+    return this.#mode === 'frame';
   }
 
   /** The sizes of a batch's rows, which `measure` got. */

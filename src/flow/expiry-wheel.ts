@@ -7,6 +7,7 @@
 // A packet never touches the wheel. When the clock leaves a bucket, its flows are looked at once: those that were seen
 // since go to the bucket of their new deadline, the others have ended. Each flow so moves at most once a timeout.
 // Deadlines further ahead than the wheel reaches (a minute at least) are queued at its end, and again from there.
+// A bucket's first and last flow have the bucket itself for their neighbour, as a number below 0 (`~bucket`).
 // Whoever brings a deadline forward takes the flow out and adds it anew.
 // A flow leaves at most one tick after its deadline; the meter splits flows exactly, whatever the wheel has seen.
 
@@ -16,7 +17,7 @@ import type { SlotClocks } from './slot-clocks.ts';
 import type { TcpEnds } from './tcp-ends.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { DOUBLE_CLOCK, RECORD_DOUBLES, RECORD_WORDS, WORD_BUCKET, WORD_NEXT, WORD_PREVIOUS } = record;
+const { DOUBLE_CLOCK, RECORD_DOUBLES, RECORD_WORDS, WORD_NEXT, WORD_PREVIOUS } = record;
 
 const MAX_TICK_MS = 200;
 const TICKS_PER_TIMEOUT = 64;
@@ -74,13 +75,14 @@ export class ExpiryWheel {
   add(slot: number): void {
     const { words } = this.#store;
     const base = slot * RECORD_WORDS;
+    // No slot, so that double 6 reads as no number that an exported flow has there.
     words[base + WORD_NEXT] = -1;
     if (!this.#isUsed) return;
     const tick = Math.floor(this.#deadlineOf(slot) / this.#tickMs);
     const bucket = this.#bucketOf(Math.min(tick, this.#tick + this.#reach - 1));
     const tail = this.#tails[bucket];
-    words[base + WORD_BUCKET] = bucket;
-    words[base + WORD_PREVIOUS] = tail;
+    words[base + WORD_NEXT] = ~bucket;
+    words[base + WORD_PREVIOUS] = tail >= 0 ? tail : ~bucket;
     if (tail >= 0) words[tail * RECORD_WORDS + WORD_NEXT] = slot;
     else this.#heads[bucket] = slot;
     this.#tails[bucket] = slot;
@@ -91,13 +93,12 @@ export class ExpiryWheel {
     if (!this.#isUsed) return;
     const { words } = this.#store;
     const base = slot * RECORD_WORDS;
-    const bucket = words[base + WORD_BUCKET];
     const previous = words[base + WORD_PREVIOUS];
     const next = words[base + WORD_NEXT];
     if (previous >= 0) words[previous * RECORD_WORDS + WORD_NEXT] = next;
-    else this.#heads[bucket] = next;
+    else this.#heads[~previous] = next >= 0 ? next : -1;
     if (next >= 0) words[next * RECORD_WORDS + WORD_PREVIOUS] = previous;
-    else this.#tails[bucket] = previous;
+    else this.#tails[~next] = previous >= 0 ? previous : -1;
   }
 
   /** Moves the wheel to `clockMs` and calls `ended` with every flow whose deadline has passed; it must `remove` none. */

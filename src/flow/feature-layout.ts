@@ -1,16 +1,16 @@
-// What a flow's record holds beyond the 192 bytes of record.ts: one row of doubles for each slot, in groups that options
-// turn on. A group that is off takes no memory and no time.
+// What a flow's record holds beyond the 128 bytes of record.ts: one row of doubles for each slot. What few packets touch comes
+// first; then groups that options turn on. A group that is off takes no memory and no time.
 //
 //   double 0     number of the packet that began the conversation (flow_id)
-//          1     segment of it
-//          2, 3  words 4..6: source and destination MAC, zeros where there are none               macs
-//          4..7  gaps between packets in both directions: sum, sum of squares, min, max             statistics
-//          8     for src to dst, then for dst to src: first seen, last seen                         directions
+//          1..6  words 2..13: counts of SYN, CWR, ECE, URG, RST and FIN, two words each
+//          7, 8  words 14..16: source and destination MAC, zeros where there are none              macs
+//         12     gaps between packets in both directions: sum, sum of squares, min, max             statistics
+//         16     for src to dst, then for dst to src: first seen, last seen                         directions
 //         +2     the same of this direction's gaps; sum of squares of sizes; words: min, max size   statistics
 //          n     gaps before the first n packets, ms                                                splt
 //          n     words: their sizes, the sign bit for dst to src
 //
-// With statistics each of the first three lines is one of the cache, and a packet touches two of them.
+// With statistics each direction has a line of the cache, and a packet touches one of them and the gaps' line.
 // Sums are kept instead of running means: they take no division, and whole milliseconds and sizes are summed exactly.
 // Gaps are summed from the least one up: so sums of squares stay small where gaps are nearly equal, and their deviation exact.
 
@@ -35,9 +35,10 @@ export const NO_FEATURES: FeatureOptions = {
 };
 
 export const FLOW_ID = 0;
-export const SEGMENT = 1;
-const IDENTITY_DOUBLES = 2;
-const MAC_DOUBLES = 2;
+/** Words, from the row's first. */
+export const RARE_FLAGS_WORD = 2;
+const CONVERSATION_DOUBLES = 7;
+export const MAC_DOUBLES = 2;
 
 /** Within the gaps of both directions, and of each: sum and sum of squares of how far they are above min, min, max. */
 export const GAP_SUM = 0;
@@ -76,14 +77,14 @@ export class FeatureLayout {
   constructor(options: FeatureOptions) {
     const { macs, directions, statistics, splt } = options;
     this.options = options;
-    let at = IDENTITY_DOUBLES;
+    let at = CONVERSATION_DOUBLES;
     const take = (isOn: boolean, doubles: number) => {
       if (!isOn) return -1;
       at += doubles;
       return at - doubles;
     };
     this.macs = take(macs, MAC_DOUBLES);
-    if (statistics) at = LINE_DOUBLES - GAP_DOUBLES;
+    if (statistics) at = 2 * LINE_DOUBLES - GAP_DOUBLES;
     this.statistics = take(statistics, GAP_DOUBLES);
     this.wayDoubles = statistics ? LINE_DOUBLES : SEEN_DOUBLES;
     this.directions = take(directions || statistics, 2 * this.wayDoubles);

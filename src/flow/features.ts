@@ -9,10 +9,10 @@ import type { RecordStore } from './record.ts';
 import * as record from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } = layouts;
+const { FIRST_SEEN, FLOW_ID, LAST_SEEN, MAC_DOUBLES } = layouts;
 const { GAP_MAX, GAP_MIN, GAP_SQUARES, GAP_SUM } = layouts;
 const { WAY_GAPS, WAY_SIZE_MAX_WORD, WAY_SIZE_MIN_WORD, WAY_SIZE_SQUARES } = layouts;
-const { DOUBLE_END, DOUBLE_PACKETS, RECORD_DOUBLES } = record;
+const { DOUBLE_END, RECORD_DOUBLES, RECORD_WORDS, WORD_PACKETS, WORD_SEGMENT } = record;
 /** One bit of a packet's word is its direction. No link has frames of this size. */
 const MAX_SPLT_SIZE = 0x7fff_ffff;
 
@@ -54,12 +54,15 @@ export class FlowFeatures {
 
   /** The conversation goes on in its next segment, of which nothing is measured yet. */
   nextSegment(slot: number): void {
-    const { extra } = this.#store;
+    const { extra, words } = this.#store;
     const at = slot * this.#stride;
-    extra[at + SEGMENT] += 1;
+    words[slot * RECORD_WORDS + WORD_SEGMENT]++;
     // The MAC addresses are those of the conversation's first packet, as its direction is. DIFFERS: NFStream begins anew
     // with the next packet, whichever way it goes (kind segment_direction).
-    for (let i = this.#macs >= 0 ? this.#macs + 2 : SEGMENT + 1; i < this.#stride; i++) extra[at + i] = 0;
+    for (let i = FLOW_ID + 1; i < this.#stride; i++) {
+      const isMac = this.#macs >= 0 && i >= this.#macs && i < this.#macs + MAC_DOUBLES;
+      if (!isMac) extra[at + i] = 0;
+    }
   }
 
   #readMacs(word: number, { view }: PacketBatch, { srcMacAt, dstMacAt }: PacketColumns, row: number): void {
@@ -74,11 +77,11 @@ export class FlowFeatures {
 
   /** A packet of the flow in `slot` that its record has not counted yet. */
   measure(slot: number, direction: number, time: number, size: number): void {
-    const { extra, extraWords, doubles } = this.#store;
+    const { extra, extraWords, words, doubles } = this.#store;
     const at = slot * this.#stride;
-    const counts = slot * RECORD_DOUBLES + DOUBLE_PACKETS;
-    const before = doubles[counts + direction];
-    const total = before + doubles[counts + 1 - direction];
+    const counts = slot * RECORD_WORDS + WORD_PACKETS;
+    const before = words[counts + direction] >>> 0;
+    const total = before + (words[counts + 1 - direction] >>> 0);
     const end = doubles[slot * RECORD_DOUBLES + DOUBLE_END];
     const gap = total === 0 ? 0 : this.#gap(end, time);
     if (this.#directions >= 0) {

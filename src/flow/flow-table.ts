@@ -1,6 +1,7 @@
-// The table of live flows: records at a fixed stride (record.ts) and an open-addressing index over them.
+// The table of live flows: records at a fixed stride (record.ts) and an open-addressing index over them, both in the kernel's
+// memory, which looks flows up by the batch.
 //
-//   buckets:  [ 0 | entry | entry | 0 | ... ]     power of two, at most half full, linear probing, no tombstones
+//   index:    [ 0 | entry | entry | 0 | ... ]     power of two, at most half full, linear probing, no tombstones
 //   entry:    7 bits of the hash, 25 of slot + 1  so that a look-up rarely loads another flow's record
 //                      |
 //   store:    [ record 0 | record 1 | ... ]       slots are recycled through a free list in WORD_NEXT
@@ -8,92 +9,90 @@
 // Invariant: between two calls of `recycle` no slot goes from one flow to another, so that whoever has looked a flow up can
 // tell by its record whether it still lives. Hence there are more slots than there may be flows.
 //
-// Order of buckets never shows in results, so the hash is seeded at random for each table.
+// Order of entries never shows in results, so the hash is seeded at random for each table.
+import { Kernel } from '../kernel/kernel.ts';
 import * as packet from '../packet/packet-columns.ts';
-import { matchKey } from './key.ts';
+import { hashKey, matchKey } from './key.ts';
 import * as record from './record.ts';
 import { type RecordShape, RecordStore } from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { KEY_WORDS } = packet;
-const { DOUBLE_SEQUENCE, RECORD_BYTES, RECORD_DOUBLES, RECORD_WORDS, WORD_HASH, WORD_NEXT } = record;
+const { KEY_META, KEY_WORDS } = packet;
+const { DOUBLE_SEQUENCE, RECORD_BYTES, RECORD_DOUBLES, RECORD_WORDS, WORD_NEXT } = record;
 
 /** The part of an entry that is slot + 1; more flows than that there can not be (MAX_CAPACITY). */
-export const SLOT_MASK = 0x1ff_ffff;
+const SLOT_MASK = 0x1ff_ffff;
 /** The part of an entry, and of a hash, that tells most flows of a run of entries apart. */
-export const TAG_MASK: number = ~SLOT_MASK;
+const TAG_MASK = ~SLOT_MASK;
 
-const FIRST_ROWS = 8192;
-/** Straight to here at the first growth: untouched pages of a fresh buffer cost no memory. */
-const SECOND_ROWS = 1 << 19;
-/** Unless rows are so wide (long sequences of packets) that it would take more address space than this. */
-const SECOND_BYTES = 2 ** 31;
+export interface TableOptions {
+  /** Flows that begin between two calls of `recycle`, at most. */
+  readonly inserts: number;
+  readonly seed?: number | undefined;
+  /** Of the index at first; a power of two. */
+  readonly entries?: number;
+}
 
 export class FlowTable {
+  readonly kernel: Kernel;
   readonly store: RecordStore;
   readonly capacity: number;
   readonly seed: number;
   /** Slots at most. */
   readonly slots: number;
-  buckets: Int32Array;
-  mask: number;
   /** Flows live now. */
   live = 0;
   /** Slots ever handed out; every live slot is below it. */
   highWater = 0;
+  #entries = 0;
   #free = -1;
   /** Slots freed since the last `recycle`. */
   #freed = -1;
   #lastFreed = -1;
-  /** 0 where the store only doubles. */
-  readonly #secondRows: number;
 
-  /** @param inserts flows that begin between two calls of `recycle`, at most */
-  constructor(capacity: number, shape: RecordShape, inserts: number, seed = (Math.random() * 0x1_0000_0000) | 0) {
+  /** @throws NfstreamError OUT_OF_MEMORY */
+  constructor(capacity: number, shape: RecordShape, { inserts, seed, entries = 1 << 14 }: TableOptions) {
     this.capacity = capacity;
     this.slots = capacity + inserts;
-    this.seed = seed;
-    const rowBytes = RECORD_BYTES + shape.layout.doubles * 8;
-    const roomy = Math.floor(SECOND_BYTES / rowBytes);
-    this.#secondRows = roomy < SECOND_ROWS ? 0 : SECOND_ROWS;
-    this.store = new RecordStore(Math.min(this.slots, FIRST_ROWS, roomy), shape);
-    this.buckets = new Int32Array(FIRST_ROWS * 2);
-    this.mask = this.buckets.length - 1;
+    this.seed = seed ?? (Math.random() * 0x1_0000_0000) | 0;
+    const tables = {
+      slots: this.slots,
+      recordBytes: RECORD_BYTES,
+      extraBytes: shape.layout.doubles * 8,
+      indexEntries: Math.max(entries, 2 ** Math.ceil(Math.log2(capacity * 2))),
+    };
+    this.kernel = new Kernel(tables, this.seed);
+    this.store = new RecordStore(this.slots, shape, this.kernel);
+    this.#setEntries(entries);
   }
 
   /** Finds the flow with the key at `key[at]`, in either direction: `slot * 2 + direction`, or -1. */
   find(key: Int32Array, at: number, hash: number): number {
-    const { buckets, mask } = this;
+    const { index } = this.kernel;
     const { words } = this.store;
-    let index = hash & mask;
-    for (let entry = buckets[index]; entry !== 0; entry = buckets[index]) {
+    const mask = this.#entries - 1;
+    let place = hash & mask;
+    for (let entry = index[place]; entry !== 0; entry = index[place]) {
       if (((entry ^ hash) & TAG_MASK) === 0) {
         const slot = (entry & SLOT_MASK) - 1;
         const direction = matchKey(words, slot * RECORD_WORDS, key, at);
         if (direction >= 0) return slot * 2 + direction;
       }
-      index = (index + 1) & mask;
+      place = (place + 1) & mask;
     }
     return -1;
   }
 
-  /** Takes a slot for a new flow and writes its key and hash; all other words are zero. The caller made room before. */
+  /** Takes a slot for a new flow and writes its key; all other words are zero. The caller made room before. */
   insert(key: Int32Array, at: number, hash: number): number {
-    if (this.live * 2 >= this.buckets.length) this.#growIndex();
-    let slot = this.#free;
-    if (slot >= 0) {
-      this.#free = this.store.words[slot * RECORD_WORDS + WORD_NEXT];
-      this.store.words.fill(0, slot * RECORD_WORDS, (slot + 1) * RECORD_WORDS);
-    } else {
-      slot = this.highWater++;
-      if (slot >= this.store.rows) {
-        this.store.grow(Math.min(this.slots, Math.max(this.#secondRows, this.store.rows * 2)));
-      }
-    }
+    if (this.live * 2 >= this.#entries) this.#growIndex();
     const { words } = this.store;
+    let slot = this.#free;
+    if (slot >= 0) this.#free = words[slot * RECORD_WORDS + WORD_NEXT];
+    else slot = this.highWater++;
     const base = slot * RECORD_WORDS;
     for (let i = 0; i < KEY_WORDS; i++) words[base + i] = key[at + i];
-    words[base + WORD_HASH] = hash;
+    for (let i = KEY_WORDS; i < RECORD_WORDS; i++) words[base + i] = 0;
     this.#place(slot, hash);
     this.live++;
     return slot;
@@ -107,49 +106,60 @@ export class FlowTable {
     this.#freed = -1;
   }
 
-  /** Gives the slot back. Its record stays readable until the slot is taken again, but for the number of its last packet: 0. */
+  /** Gives the slot back. Its record says so: 0 is the number of its last packet. */
   remove(slot: number): void {
-    const { buckets, mask } = this;
+    const { index } = this.kernel;
     const { words, doubles } = this.store;
+    const mask = this.#entries - 1;
     doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 0;
-    let hole = words[slot * RECORD_WORDS + WORD_HASH] & mask;
-    while ((buckets[hole] & SLOT_MASK) !== slot + 1) hole = (hole + 1) & mask;
+    let hole = this.#homeOf(slot) & mask;
+    while ((index[hole] & SLOT_MASK) !== slot + 1) hole = (hole + 1) & mask;
     // Close the gap: move up every later entry of the run that may stand in the hole.
-    let index = hole;
+    let place = hole;
     for (;;) {
-      index = (index + 1) & mask;
-      const entry = buckets[index];
+      place = (place + 1) & mask;
+      const entry = index[place];
       if (entry === 0) break;
-      const home = words[((entry & SLOT_MASK) - 1) * RECORD_WORDS + WORD_HASH] & mask;
-      if (((index - home) & mask) >= ((index - hole) & mask)) {
-        buckets[hole] = entry;
-        hole = index;
+      const home = this.#homeOf((entry & SLOT_MASK) - 1) & mask;
+      if (((place - home) & mask) >= ((place - hole) & mask)) {
+        index[hole] = entry;
+        hole = place;
       }
     }
-    buckets[hole] = 0;
+    index[hole] = 0;
+    // No packet has such a key: what a look-up takes for the slot of a key that is in no entry, may soon be another flow's.
+    words[slot * RECORD_WORDS + KEY_META] = 0;
     words[slot * RECORD_WORDS + WORD_NEXT] = this.#freed;
     if (this.#freed < 0) this.#lastFreed = slot;
     this.#freed = slot;
     this.live--;
   }
 
+  #homeOf(slot: number): number {
+    return hashKey(this.store.words, slot * RECORD_WORDS, this.seed);
+  }
+
   #place(slot: number, hash: number): void {
-    const { buckets, mask } = this;
-    let index = hash & mask;
-    while (buckets[index] !== 0) index = (index + 1) & mask;
-    buckets[index] = (slot + 1) | (hash & TAG_MASK);
+    const { index } = this.kernel;
+    const mask = this.#entries - 1;
+    let place = hash & mask;
+    while (index[place] !== 0) place = (place + 1) & mask;
+    index[place] = (slot + 1) | (hash & TAG_MASK);
   }
 
   #growIndex(): void {
-    const old = this.buckets;
-    this.buckets = new Int32Array(old.length * 2);
-    this.mask = this.buckets.length - 1;
-    const { words } = this.store;
-    for (let i = 0; i < old.length; i++) {
-      const entry = old[i];
-      if (entry === 0) continue;
-      const slot = (entry & SLOT_MASK) - 1;
-      this.#place(slot, words[slot * RECORD_WORDS + WORD_HASH]);
+    const { index } = this.kernel;
+    const { doubles } = this.store;
+    index.fill(0, 0, this.#entries);
+    this.#setEntries(this.#entries * 2);
+    for (let slot = 0; slot < this.highWater; slot++) {
+      // A slot that no flow has shows it by this.
+      if (doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] !== 0) this.#place(slot, this.#homeOf(slot));
     }
+  }
+
+  #setEntries(entries: number): void {
+    this.#entries = entries;
+    this.kernel.passes.setIndexSize(entries);
   }
 }

@@ -1,15 +1,15 @@
 // The meter: batches of decoded packets in, finished flows out.
 //
-//   hash all keys -> find all flows -> for each packet in order: expire, create, measure, update, user code
+//   take (which rows) -> hash all keys -> find all flows -> count, packet by packet: expire, create, measure, user code
 //
-// The first two passes (batch-lookup.ts) change nothing. The last one goes packet by packet, so that results do not depend on
-// the batch size.
+// The kernel (src/kernel) makes these passes. The first three change nothing; `count` goes on to the first packet that takes
+// more than counting, which is dealt with here, and then from there: so results do not depend on the batch size.
 
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
 import { Accounting } from './accounting.ts';
-import { BatchLookup } from './batch-lookup.ts';
 import { DueFlows } from './due-flows.ts';
 import { ExpiryWheel } from './expiry-wheel.ts';
 import { FlowFeatures } from './features.ts';
@@ -22,27 +22,33 @@ import { Recency } from './recency.ts';
 import * as record from './record.ts';
 import { SlotClocks } from './slot-clocks.ts';
 import { TcpEnds } from './tcp-ends.ts';
-import { countFlags } from './tcp-flags.ts';
 
 // V8 folds a module's own constants into the code, imported ones it loads each time: a seventh of the meter's time.
 const { KEY_WORDS, SKIP_REASONS } = packet;
 const {
-  DOUBLE_BYTES,
   DOUBLE_CLOCK,
   DOUBLE_END,
-  DOUBLE_PACKETS,
-  DOUBLE_SEQUENCE,
   DOUBLE_START,
   EXPORT_ACTIVE,
   EXPORT_CAPACITY,
   EXPORT_INACTIVE,
   EXPORT_TCP_END,
   EXPORT_TERMINATION,
+  DOUBLE_SEQUENCE,
   RECORD_DOUBLES,
   RECORD_WORDS,
-  WORD_FLAGS,
+  WORD_BYTES,
+  WORD_BYTES_HIGH,
+  WORD_PACKETS,
   WORD_REASON,
 } = record;
+
+/** Packets that a flow can count each way. */
+const MOST_PACKETS = 0xffff_ffff;
+/** Of `Passes.take`: whatever there is, is the meter's. */
+const ALL_ROWS = -1;
+/** Of `Passes.count`: no row is settled yet. */
+const NONE_SETTLED = -1;
 
 /** A clock reading that no clock reaches. */
 const NEVER = Number.POSITIVE_INFINITY;
@@ -54,7 +60,10 @@ export class FlowMeter {
   readonly #options: MeterOptions;
   readonly #columns: PacketColumns;
   readonly #observer: FlowObserver | null;
-  readonly #lookup: BatchLookup;
+  readonly #kernel: Kernel;
+  readonly #owner: number;
+  /** Whether each packet takes more than counting. */
+  readonly #isStepped: boolean;
   readonly #due = new DueFlows();
   readonly #addDue: (slot: number) => void;
   readonly #accounting: Accounting;
@@ -76,7 +85,7 @@ export class FlowMeter {
   #resting = 0;
   packetsMetered = 0;
   /** By status (index into SKIP_REASONS). */
-  readonly packetsSkipped = new Float64Array(SKIP_REASONS.length);
+  readonly packetsSkipped: Float64Array;
   flowsStarted = 0;
   flowsEvicted = 0;
 
@@ -84,10 +93,17 @@ export class FlowMeter {
     this.#options = options;
     this.#columns = columns;
     this.#observer = observer;
-    this.#table = new FlowTable(options.capacity, options.shape, rows, options.seed);
+    this.#table = new FlowTable(options.capacity, options.shape, { inserts: rows, seed: options.seed });
+    this.#kernel = this.#table.kernel;
+    this.#kernel.passes.setTimeouts(
+      options.inactiveTimeoutMs,
+      options.expiresActive ? Number.POSITIVE_INFINITY : options.activeTimeoutMs,
+    );
+    this.#owner = options.owner ?? 0;
+    this.packetsSkipped = this.#kernel.skipped.subarray(0, SKIP_REASONS.length);
     this.#live = options.live ?? null;
     this.#finished = new FinishedFlows(options.shape, observer);
-    this.#accounting = new Accounting(options.accountingMode, rows);
+    this.#accounting = new Accounting(options.accountingMode, this.#kernel.sizes);
     this.#features = new FlowFeatures(this.#table.store);
     this.#starts = options.expiresActive ? new SlotClocks() : null;
     this.#ends = options.tcpEnd ? new TcpEnds(options.inactiveTimeoutMs) : null;
@@ -98,7 +114,8 @@ export class FlowMeter {
       ends: this.#ends,
     });
     this.#recency = new Recency(this.#table);
-    this.#lookup = new BatchLookup(this.#table, columns, rows, options.owner ?? 0);
+    this.#isStepped =
+      [this.#starts, this.#ends, observer].some((one) => one !== null) || this.#features.measuresPackets;
     this.#addDue = (slot) => this.#due.add(slot);
   }
 
@@ -121,11 +138,14 @@ export class FlowMeter {
 
   /** Meters the rows of `batch` that the columns say are METERED. */
   meter(batch: PacketBatch): void {
+    const { passes, found } = this.#kernel;
+    this.#load(batch);
     this.#table.recycle();
-    this.#lookup.find(batch, this.#clockMs, this.packetsSkipped);
-    this.#observer?.touch(this.#lookup.found, this.#lookup.count);
-    this.#accounting.measure(batch, this.#columns);
-    this.#passTime(batch);
+    const own = passes.take(batch.count, batch.owners === null ? ALL_ROWS : this.#owner, this.#clockMs);
+    passes.hash(own, batch.hashes === null ? 0 : 1);
+    passes.find(own);
+    this.#observer?.touch(found, own);
+    this.#passTime(batch, own);
   }
 
   /** It is `clockMs` and every packet before that was metered: ends the flows whose timeouts have passed. */
@@ -172,13 +192,28 @@ export class FlowMeter {
     return this.#table.live > 0;
   }
 
-  /** HOT PATH, where a batch has few ticks. Time passes with all rows, whoever meters them. */
-  #passTime(batch: PacketBatch): void {
+  /** Brings the columns into the kernel's memory, those that do not lie there. */
+  #load(batch: PacketBatch): void {
+    const kernel = this.#kernel;
+    const { status, key, tcpFlags } = this.#columns;
+    const { count, timeMs, clockMs, wireLength, owners, hashes } = batch;
+    if (timeMs !== kernel.timeMs) kernel.timeMs.set(timeMs.subarray(0, count));
+    if (clockMs !== kernel.clockMs) kernel.clockMs.set(clockMs.subarray(0, count));
+    if (wireLength !== kernel.wireLength) kernel.wireLength.set(wireLength.subarray(0, count));
+    if (status !== kernel.status) kernel.status.set(status.subarray(0, count));
+    if (tcpFlags !== kernel.tcpFlags) kernel.tcpFlags.set(tcpFlags.subarray(0, count));
+    if (key !== kernel.key) kernel.key.set(key.subarray(0, count * KEY_WORDS));
+    if (owners !== null && owners !== kernel.owners) kernel.owners.set(owners.subarray(0, count));
+    if (hashes !== null && hashes !== kernel.givenHashes) kernel.givenHashes.set(hashes.subarray(0, count));
+    this.#accounting.measure(batch, this.#columns);
+  }
+
+  /** Counts the `own` rows, and has time pass with all, whoever meters them. */
+  #passTime(batch: PacketBatch, own: number): void {
     const { count, first } = batch;
     if (count === 0) return;
-    const { clocks, rows } = this.#lookup;
+    const { clocks, rows } = this.#kernel;
     const wheel = this.#wheel;
-    const own = this.#lookup.count;
     const latest = clocks[count - 1];
     let from = 0;
     let row = 0;
@@ -186,13 +221,13 @@ export class FlowMeter {
       while (clocks[row] < wheel.nextTickMs) row++;
       let to = from;
       while (to < own && rows[to] < row) to++;
-      this.#update(batch, from, to);
+      this.#count(batch, from, to);
       from = to;
       this.#clockMs = clocks[row];
       this.#order = 2 * (first + row);
       this.#tick();
     }
-    this.#update(batch, from, own);
+    this.#count(batch, from, own);
     this.#clockMs = latest;
     this.#number = first + count - 1;
   }
@@ -206,98 +241,96 @@ export class FlowMeter {
     for (let i = 0; i < due.count; i++) this.#onDeadline(due.slots[i]);
   }
 
-  /** HOT PATH: no allocation for a packet of a known flow. Meters the rows at `[from, to)` of the look-up. */
-  #update(batch: PacketBatch, from: number, to: number): void {
-    const { timeMs, first } = batch;
-    const { tcpFlags } = this.#columns;
-    const { activeTimeoutMs, inactiveTimeoutMs } = this.#options;
-    const sizes = this.#accounting.sizes(batch);
-    const { rows, found, clocks } = this.#lookup;
-    const wheel = this.#wheel;
-    const starts = this.#starts;
-    const ends = this.#ends;
-    const features = this.#features.measuresPackets ? this.#features : null;
-    const store = this.#table.store;
-    const observer = this.#observer;
-    let { words, doubles } = store;
-    let i = from;
+  /** HOT PATH: no allocation for a packet of a known flow. Meters the rows at `[from, to)` of the kernel's. */
+  #count(batch: PacketBatch, from: number, to: number): void {
+    const { passes } = this.#kernel;
+    const { first } = batch;
+    const hasSizes = this.#accounting.isFrame ? 0 : 1;
+    let at = from;
     try {
-      while (i < to) {
-        const row = rows[i];
-        const time = timeMs[row];
-        const clock = clocks[row];
-        const flags = tcpFlags[row];
-        let flow = found[i];
-        // Not found, or ended since: it may have begun since.
-        if (flow < 0 || doubles[(flow >> 1) * RECORD_DOUBLES + DOUBLE_SEQUENCE] === 0) flow = this.#findAgain(i);
-        i++;
-        let slot = flow >> 1;
-        let double = slot * RECORD_DOUBLES;
-        if (slot >= 0) {
-          if (ends?.isClosing(slot)) {
-            if (ends.isOver(slot, clock, flags)) {
-              this.#split(slot, clock, first + row, EXPORT_TCP_END);
-              slot = -1;
-            }
-          } else if (clock >= doubles[double + DOUBLE_CLOCK] + inactiveTimeoutMs) {
-            this.#split(slot, clock, first + row, EXPORT_INACTIVE);
-            slot = -1;
-          } else if (
-            starts === null
-              ? time - doubles[double + DOUBLE_START] >= activeTimeoutMs
-              : clock >= starts.get(slot) + activeTimeoutMs
-          ) {
-            this.#arrive(clock, first + row);
-            this.#cut(slot);
-            this.#goOn(slot, time);
-          } else if (starts !== null && starts.get(slot) === NEVER) {
-            this.#arrive(clock, first + row);
-            this.#goOn(slot, time);
-            // It was queued to rest for longer than it may be active.
-            wheel.remove(slot);
-            wheel.add(slot);
-          }
-        }
-        let direction = flow & 1;
-        if (slot < 0) {
-          direction = 0;
-          this.#arrive(clock, first + row);
-          slot = this.#start(batch, row, this.#lookup.hashes[i - 1]);
-          double = slot * RECORD_DOUBLES;
-          words = store.words;
-          doubles = store.doubles;
-        }
-        const size = sizes[row];
-        if (features !== null) features.measure(slot, direction, time, size);
-        // DIFFERS: NFStream moves a packet out of order forward to the newest time seen (kind clock) and cuts times to
-        // whole milliseconds (kind whole_ms); start and end are true times here.
-        if (time < doubles[double + DOUBLE_START]) doubles[double + DOUBLE_START] = time;
-        if (time > doubles[double + DOUBLE_END]) doubles[double + DOUBLE_END] = time;
-        doubles[double + DOUBLE_CLOCK] = clock;
-        doubles[double + DOUBLE_SEQUENCE] = first + row;
-        doubles[double + DOUBLE_PACKETS + direction] += 1;
-        doubles[double + DOUBLE_BYTES + direction] += size;
-        const word = slot * RECORD_WORDS;
-        if (flags !== 0) {
-          countFlags(words, word + WORD_FLAGS + direction, flags);
-          if (ends?.see(slot, direction, flags, clock)) {
-            wheel.remove(slot);
-            wheel.add(slot);
-          }
-        }
-        if (observer?.updated(row, slot, direction as 0 | 1) && words[word + WORD_REASON] > EXPORT_TERMINATION) {
-          this.#split(slot, clock, first + row, words[word + WORD_REASON]);
+      if (this.#isStepped) while (at < to) this.#step(batch, at++, hasSizes);
+      else {
+        at = passes.count(at, to, NONE_SETTLED, first, hasSizes);
+        while (at < to) {
+          this.#settle(batch, at);
+          at = passes.count(at, to, at, first, hasSizes);
         }
       }
     } finally {
-      this.packetsMetered += i - from;
+      this.packetsMetered += at - from;
     }
   }
 
-  /** `slot * 2 + direction` of the flow of the look-up's row number `i`, as the table stands now, or -1. */
-  #findAgain(i: number): number {
-    const { rows, hashes } = this.#lookup;
-    return this.#table.find(this.#columns.key, rows[i] * KEY_WORDS, hashes[i]);
+  /** As `#count` for the kernel's row `i`, with what else wants to see the packet. */
+  #step(batch: PacketBatch, i: number, hasSizes: number): void {
+    const { passes, rows, found, timeMs, clocks, tcpFlags } = this.#kernel;
+    const { words } = this.#table.store;
+    const observer = this.#observer;
+    const ends = this.#ends;
+    const row = rows[i];
+    const number = batch.first + row;
+    this.#settle(batch, i);
+    const slot = found[i] >> 1;
+    const direction = found[i] & 1;
+    if (this.#features.measuresPackets) {
+      this.#features.measure(slot, direction, timeMs[row], this.#accounting.sizes(batch)[row]);
+    }
+    passes.count(i, i + 1, i, batch.first, hasSizes);
+    if (ends?.see(slot, direction, tcpFlags[row], clocks[row])) {
+      this.#wheel.remove(slot);
+      this.#wheel.add(slot);
+    }
+    if (observer?.updated(row, slot, direction as 0 | 1)) {
+      const reason = words[slot * RECORD_WORDS + WORD_REASON];
+      if (reason > EXPORT_TERMINATION) this.#split(slot, clocks[row], number, reason);
+    }
+  }
+
+  /** Sees to it that the flow of the kernel's row `i` is there to count its packet, and that it is not over. */
+  #settle(batch: PacketBatch, i: number): void {
+    const { passes, rows, found, timeMs, clocks, tcpFlags, hashes } = this.#kernel;
+    const { words, doubles } = this.#table.store;
+    const { activeTimeoutMs, inactiveTimeoutMs } = this.#options;
+    const starts = this.#starts;
+    const ends = this.#ends;
+    const row = rows[i];
+    const time = timeMs[row];
+    const clock = clocks[row];
+    const number = batch.first + row;
+    // Not found, or ended since: it may have begun since.
+    if (found[i] < 0 || doubles[(found[i] >> 1) * RECORD_DOUBLES + DOUBLE_SEQUENCE] === 0) found[i] = passes.findOne(i);
+    const flow = found[i];
+    let slot = flow >> 1;
+    if (slot >= 0) {
+      const double = slot * RECORD_DOUBLES;
+      if (ends?.isClosing(slot)) {
+        if (ends.isOver(slot, clock, tcpFlags[row])) {
+          this.#split(slot, clock, number, EXPORT_TCP_END);
+          slot = -1;
+        }
+      } else if (clock >= doubles[double + DOUBLE_CLOCK] + inactiveTimeoutMs) {
+        this.#split(slot, clock, number, EXPORT_INACTIVE);
+        slot = -1;
+      } else if (starts !== null && starts.get(slot) === NEVER) {
+        this.#arrive(clock, number);
+        this.#goOn(slot, time);
+        // It was queued to rest for longer than it may be active.
+        this.#wheel.remove(slot);
+        this.#wheel.add(slot);
+      } else if (
+        (starts === null
+          ? time - doubles[double + DOUBLE_START] >= activeTimeoutMs
+          : clock >= starts.get(slot) + activeTimeoutMs) ||
+        words[slot * RECORD_WORDS + WORD_PACKETS + (flow & 1)] >>> 0 === MOST_PACKETS
+      ) {
+        this.#arrive(clock, number);
+        this.#cut(slot);
+        this.#goOn(slot, time);
+      }
+    }
+    if (slot >= 0) return;
+    this.#arrive(clock, number);
+    found[i] = this.#start(batch, row, hashes[i]) * 2;
   }
 
   /** What follows is what packet `number` does, and when. */
@@ -318,7 +351,7 @@ export class FlowMeter {
   #start(batch: PacketBatch, row: number, hash: number): number {
     const table = this.#table;
     if (this.#isFull) this.#evict();
-    const slot = table.insert(this.#columns.key, row * KEY_WORDS, hash);
+    const slot = table.insert(this.#kernel.key, row * KEY_WORDS, hash);
     if (this.#live !== null) Atomics.add(this.#live, 0, 1);
     this.#features.begin(slot, this.#flowId(batch.first + row), batch, this.#columns, row);
     this.#ends?.begin(slot);
@@ -353,11 +386,11 @@ export class FlowMeter {
 
   /** Ends a flow for its active timeout; its conversation rests in the slot until its next packet, or until it is inactive. */
   #cut(slot: number): void {
-    const { words, doubles } = this.#table.store;
+    const { words } = this.#table.store;
     this.#finished.push(this.#table.store, slot, EXPORT_ACTIVE, this.#order);
     const word = slot * RECORD_WORDS;
-    const double = slot * RECORD_DOUBLES;
-    doubles.fill(0, double + DOUBLE_PACKETS, double + RECORD_DOUBLES);
+    words.fill(0, word + WORD_BYTES, word + RECORD_WORDS);
+    words[word + WORD_BYTES_HIGH] = 0;
     words[word + WORD_REASON] = EXPORT_CAPACITY;
     this.#features.nextSegment(slot);
     this.#starts?.set(slot, NEVER);

@@ -3,12 +3,10 @@
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } from '../packet/packet-columns.ts';
 import { putAddress, putMac, putOui } from './address-bytes.ts';
 import { addressText, macText, ouiText } from './address-text.ts';
-import { FIRST_SEEN, FLOW_ID, LAST_SEEN, SEGMENT } from './feature-layout.ts';
+import { FIRST_SEEN, FLOW_ID, LAST_SEEN, RARE_FLAGS_WORD } from './feature-layout.ts';
 import {
-  DOUBLE_BYTES,
   DOUBLE_END,
   DOUBLE_ID,
-  DOUBLE_PACKETS,
   DOUBLE_START,
   EXPORT_ACTIVE,
   EXPORT_CAPACITY,
@@ -17,8 +15,13 @@ import {
   RECORD_DOUBLES,
   RECORD_WORDS,
   type RecordStore,
-  WORD_FLAGS,
+  WORD_ACK,
+  WORD_BYTES,
+  WORD_BYTES_HIGH,
+  WORD_PACKETS,
+  WORD_PSH,
   WORD_REASON,
+  WORD_SEGMENT,
 } from './record.ts';
 
 /** Source to destination, destination to source, or both together. */
@@ -65,22 +68,35 @@ export function tunnelId(store: RecordStore, row: number): number {
   return store.words[row * RECORD_WORDS + KEY_TUNNEL] >>> 24;
 }
 
-export function packets(store: RecordStore, row: number, way: Way): number {
-  return counted(store, row * RECORD_DOUBLES + DOUBLE_PACKETS, way);
+export function packets({ words }: RecordStore, row: number, way: Way): number {
+  return counted(words, row * RECORD_WORDS + WORD_PACKETS, way);
 }
 
-export function bytes(store: RecordStore, row: number, way: Way): number {
-  return counted(store, row * RECORD_DOUBLES + DOUBLE_BYTES, way);
+export function bytes({ words }: RecordStore, row: number, way: Way): number {
+  const base = row * RECORD_WORDS;
+  const high = words[base + WORD_BYTES_HIGH];
+  const low = counted(words, base + WORD_BYTES, way);
+  // Nearly always: less than 4 GB each way.
+  if (high === 0) return low;
+  const highSrc = way === DST_TO_SRC ? 0 : high & 0xffff;
+  const highDst = way === SRC_TO_DST ? 0 : high >>> 16;
+  return low + (highSrc + highDst) * 0x1_0000_0000;
 }
 
-function counted({ doubles }: RecordStore, at: number, way: Way): number {
-  return way === BOTH_WAYS ? doubles[at] + doubles[at + 1] : doubles[at + way];
+function counted(words: Int32Array, at: number, way: Way): number {
+  return way === BOTH_WAYS ? (words[at] >>> 0) + (words[at + 1] >>> 0) : words[at + way] >>> 0;
 }
+
+/** Of TCP_FLAGS: ACK and PSH have their places in the record, the others beside it. */
+const ACK = 4;
+const PSH = 5;
 
 /** `flag` is an index into TCP_FLAGS. */
-export function flags({ words }: RecordStore, row: number, flag: number, way: Way): number {
-  const at = row * RECORD_WORDS + WORD_FLAGS + flag * 2;
-  return way === BOTH_WAYS ? (words[at] >>> 0) + (words[at + 1] >>> 0) : words[at + way] >>> 0;
+export function flags({ words, extraWords, layout }: RecordStore, row: number, flag: number, way: Way): number {
+  if (flag === ACK) return counted(words, row * RECORD_WORDS + WORD_ACK, way);
+  if (flag === PSH) return counted(words, row * RECORD_WORDS + WORD_PSH, way);
+  const place = flag < ACK ? flag : flag - 2;
+  return counted(extraWords, row * layout.doubles * 2 + RARE_FLAGS_WORD + place * 2, way);
 }
 
 /** Time of the earliest packet, ms since the epoch. */
@@ -117,8 +133,8 @@ export function flowId({ extra, layout }: RecordStore, row: number): number {
   return extra[row * layout.doubles + FLOW_ID];
 }
 
-export function segment({ extra, layout }: RecordStore, row: number): number {
-  return extra[row * layout.doubles + SEGMENT];
+export function segment({ words }: RecordStore, row: number): number {
+  return words[row * RECORD_WORDS + WORD_SEGMENT];
 }
 
 /** Zeros where the link layer has none. */

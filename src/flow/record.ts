@@ -1,39 +1,44 @@
-// The flow record: 192 bytes in one ArrayBuffer, the same layout while a flow lives in the table and after its export.
+// The flow record: 128 bytes, two cache lines that are loaded as a pair, the same layout while a flow lives in the table and
+// after its export. The kernel (kernel/layout.ts) counts packets in it.
 //
 //   byte   0..15  source address             word  0..3  (IPv4: word 0, the rest zero)
 //         16..31  destination address        word  4..7
 //         32      ports                      word  8     source << 16 | destination
 //         36      protocol, version, VLAN    word  9     protocol | version << 8 | VLAN << 16
 //         40      tunnel                     word 10     type << 24 | identifier
-//         44      hash of the key            word 11
+//         44      segment                    word 11     of the conversation
 //         48..55  expiry queue               word 12, 13 previous and next slot (next: free list of unused slots)
-//         56      expiry bucket              word 14     -1 when not queued
-//         60      export reason              word 15
+//         56      export reason              word 14
+//         60      bytes, upper half          word 15     16 bits each way, dst to src above
 //         64      start time, ms             double  8   time stamp of the earliest packet
 //         72      end time, ms               double  9   time stamp of the latest packet
 //         80      clock at the last packet   double 10   what the inactive timeout counts from
 //         88      number of the last packet  double 11   in the source; what "least recently used" goes by
-//         96..127 packets, bytes             double 12..15  [src to dst, dst to src] each
-//        128..191 TCP flag counts            word 32..47 syn, cwr, ece, urg, ack, psh, rst, fin: two words each
+//         96      bytes, lower half          word 24, 25 [src to dst, dst to src], as all that follow
+//        104      packets                    word 26, 27
+//        112      ACK, PSH                   word 28..31 two words each
 //
-// Words 0..10 are a packet's key as the packet stage wrote it. The first 64 bytes are all that a look-up reads. Once
-// exported, double 6 (the queue) holds the flow's place in the order of export, first by DOUBLE_ORDER. What options add lies beside it, in a
-// row of doubles (feature-layout.ts).
-import { NfstreamError } from '../errors.ts';
+// Words 0..10 are a packet's key as the packet stage wrote it. Once exported, double 6 (the queue) holds the flow's place in
+// the order of export, first by DOUBLE_ORDER. What few packets touch and what options add lies beside it, in a row of
+// doubles (feature-layout.ts).
 import { KEY_WORDS } from '../packet/packet-columns.ts';
 import type { FeatureLayout } from './feature-layout.ts';
 import type { Column } from './fields/field.ts';
 
-export const RECORD_BYTES = 192;
+export const RECORD_BYTES = 128;
 export const RECORD_WORDS = RECORD_BYTES / 4;
 export const RECORD_DOUBLES = RECORD_BYTES / 8;
 
-export const WORD_HASH = KEY_WORDS;
+export const WORD_SEGMENT = KEY_WORDS;
 export const WORD_PREVIOUS = 12;
 export const WORD_NEXT = 13;
-export const WORD_BUCKET = 14;
-export const WORD_REASON = 15;
-export const WORD_FLAGS = 32;
+export const WORD_REASON = 14;
+export const WORD_BYTES_HIGH = 15;
+/** Bytes, packets, ACK and PSH: add the direction (0 or 1). */
+export const WORD_BYTES = 24;
+export const WORD_PACKETS = 26;
+export const WORD_ACK = 28;
+export const WORD_PSH = 30;
 
 /**
  * Of an exported flow: what ended it, 2 * the number of the packet whose time did, plus 1 where it was that packet itself, or
@@ -46,9 +51,6 @@ export const DOUBLE_START = 8;
 export const DOUBLE_END = 9;
 export const DOUBLE_CLOCK = 10;
 export const DOUBLE_SEQUENCE = 11;
-/** Packets and bytes: add the direction (0 or 1). */
-export const DOUBLE_PACKETS = 12;
-export const DOUBLE_BYTES = 14;
 
 /** TCP flags in the order of the record and of the schema, with their bit in the TCP header (RFC 9293, RFC 3168). */
 export const TCP_FLAGS = [
@@ -80,35 +82,26 @@ export interface RecordShape {
   readonly findings: ReadonlySet<string>;
 }
 
-/** Records side by side, seen as words and as doubles. `grow` replaces the views: read them anew after it. */
+/** Records side by side, seen as words and as doubles, and the rows beside them. */
 export class RecordStore {
   readonly shape: RecordShape;
   readonly layout: FeatureLayout;
+  readonly rows: number;
   words: Int32Array;
   doubles: Float64Array;
   /** `layout.doubles` for each record, and the same as words. */
   extra: Float64Array;
   extraWords: Int32Array;
-  rows: number;
 
-  constructor(rows: number, shape: RecordShape) {
+  /** Room for `rows` records of its own, or what `memory` has. */
+  constructor(rows: number, shape: RecordShape, memory: RecordMemory = ownMemory(rows, shape)) {
     this.shape = shape;
     this.layout = shape.layout;
-    const records = allocate(rows, RECORD_BYTES);
-    this.words = wordsOf(records);
-    this.doubles = doublesOf(records);
-    const extra = allocate(rows, this.layout.doubles * 8);
-    this.extra = doublesOf(extra);
-    this.extraWords = wordsOf(extra);
     this.rows = rows;
-  }
-
-  grow(rows: number): void {
-    const { words, extraWords } = this;
-    this.adopt(allocate(rows, RECORD_BYTES), allocate(rows, this.layout.doubles * 8));
-    this.words.set(words);
-    this.extraWords.set(extraWords);
-    this.rows = rows;
+    this.words = memory.words;
+    this.doubles = memory.doubles;
+    this.extra = memory.extra;
+    this.extraWords = memory.extraWords;
   }
 
   /** Copies one record out of another store of the same shape. */
@@ -129,35 +122,26 @@ export class RecordStore {
 
   /** Takes other buffers for its own: those of a store of the same shape and size, which were sent here, say. */
   adopt(records: ArrayBuffer, extra: ArrayBuffer): void {
-    this.words = wordsOf(records);
-    this.doubles = doublesOf(records);
-    this.extra = doublesOf(extra);
-    this.extraWords = wordsOf(extra);
+    const memory = memoryOver(records, extra);
+    this.words = memory.words;
+    this.doubles = memory.doubles;
+    this.extra = memory.extra;
+    this.extraWords = memory.extraWords;
   }
 }
 
-/**
- * Bytes before the first row. Allocators put 16 bytes of their own before what they map for a large buffer: with these 48
- * more, rows of whole cache lines begin where one does. Worth 3 % of a run, with statistics 8 %.
- */
-const LEAD_BYTES = 48;
-const LINE_BYTES = 64;
+/** Where a store's records lie. */
+export type RecordMemory = Pick<RecordStore, 'words' | 'doubles' | 'extra' | 'extraWords'>;
 
-function wordsOf(buffer: ArrayBuffer): Int32Array {
-  return new Int32Array(buffer, LEAD_BYTES, (buffer.byteLength - LINE_BYTES) / 4);
+function ownMemory(rows: number, { layout }: RecordShape): RecordMemory {
+  return memoryOver(new ArrayBuffer(rows * RECORD_BYTES), new ArrayBuffer(rows * layout.doubles * 8));
 }
 
-function doublesOf(buffer: ArrayBuffer): Float64Array {
-  return new Float64Array(buffer, LEAD_BYTES, (buffer.byteLength - LINE_BYTES) / 8);
-}
-
-function allocate(rows: number, rowBytes: number): ArrayBuffer {
-  try {
-    return new ArrayBuffer(rows * rowBytes + LINE_BYTES);
-  } catch (cause) {
-    const megabytes = Math.ceil((rows * rowBytes) / 1e6);
-    throw new NfstreamError('OUT_OF_MEMORY', `No ${megabytes} MB are left for ${rows} flows; lower capacity`, {
-      cause,
-    });
-  }
+function memoryOver(records: ArrayBuffer, extra: ArrayBuffer): RecordMemory {
+  return {
+    words: new Int32Array(records),
+    doubles: new Float64Array(records),
+    extra: new Float64Array(extra),
+    extraWords: new Int32Array(extra),
+  };
 }

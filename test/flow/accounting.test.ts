@@ -19,7 +19,7 @@ function sizesOf(frames: readonly Frame[]): (Record<AccountingMode, number> | nu
   decoder.columns.status.fill(METERED);
   decoder.decode(batch);
   const byMode = ACCOUNTING_MODES.map((mode) => {
-    const accounting = new Accounting(mode, frames.length);
+    const accounting = new Accounting(mode, new Uint32Array(frames.length));
     accounting.measure(batch, decoder.columns);
     return accounting.sizes(batch);
   });

@@ -31,6 +31,7 @@ class LiveRun {
   packet(packet: TestPacket, clockMs: number = packet.time): void {
     setRow(this.#batch, this.#columns, 0, packet);
     this.#batch.clockMs[0] = clockMs;
+    this.#batch.first = this.meter.packetsProcessed + 1;
     this.meter.meter(this.#batch);
     this.#take(clockMs);
   }

@@ -82,6 +82,7 @@ export function meterPackets(
       setRow(batch, columns, row, packet);
     });
     batch.count = rows.length;
+    batch.first = at + 1;
     meter.meter(batch);
     take();
   }

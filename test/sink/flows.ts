@@ -1,15 +1,17 @@
 // Finished flows made by hand, and outputs that keep what they get.
 import fc from 'fast-check';
+import { RARE_FLAGS_WORD } from '../../src/flow/feature-layout.ts';
 import { Flow } from '../../src/flow/flow.ts';
 import { FlowBatch } from '../../src/flow/flow-batch.ts';
 import {
-  DOUBLE_BYTES,
   DOUBLE_END,
-  DOUBLE_PACKETS,
   DOUBLE_START,
   type RecordShape,
   RecordStore,
-  WORD_FLAGS,
+  WORD_ACK,
+  WORD_BYTES,
+  WORD_BYTES_HIGH,
+  WORD_PACKETS,
   WORD_REASON,
 } from '../../src/flow/record.ts';
 import { CLASSIC_SHAPE, type MetricValue, tableColumns } from '../../src/flow/schema.ts';
@@ -67,11 +69,15 @@ export function shapedBatchOf(shape: RecordShape, ...flows: Partial<FlowParts>[]
     store.words[KEY_PORTS] = (flow.srcPort << 16) | flow.dstPort;
     store.words[KEY_META] = flow.protocol | (flow.version << 8) | (flow.vlan << 16);
     store.words[WORD_REASON] = flow.reason;
-    store.words.set(flow.flags, WORD_FLAGS);
+    // ACK and PSH lie in the record, the others beside it.
+    store.words.set(flow.flags.slice(8, 12), WORD_ACK);
+    store.extraWords.set([...flow.flags.slice(0, 8), ...flow.flags.slice(12)], RARE_FLAGS_WORD);
     store.doubles[DOUBLE_START] = flow.startMs;
     store.doubles[DOUBLE_END] = flow.endMs;
-    store.doubles.set(flow.packets, DOUBLE_PACKETS);
-    store.doubles.set(flow.bytes, DOUBLE_BYTES);
+    store.words.set(flow.packets, WORD_PACKETS);
+    store.words.set(flow.bytes, WORD_BYTES);
+    const [high, highBack] = flow.bytes.map((bytes) => Math.floor(bytes / 2 ** 32));
+    store.words[WORD_BYTES_HIGH] = high | (highBack << 16);
     batch.push(store, 0, new Flow(store, 0, flow.metrics));
   }
   return batch;
