@@ -19,6 +19,7 @@ import { quick } from './quick.mjs';
 const { FlowTable } = await load('flow/flow-table.js');
 const { FlowMeter } = await load('flow/meter.js');
 const { hashKey } = await load('flow/key.js');
+const { DOUBLE_SEQUENCE, RECORD_DOUBLES } = await load('flow/record.js');
 const { KEY_META, KEY_DST, KEY_PORTS, KEY_WORDS, PacketColumns } = await load('packet/packet-columns.js');
 const { BATCH_CAPACITY, PacketBatch } = await load('source/source.js');
 const { resolveOptions } = await load('options.js');
@@ -87,7 +88,12 @@ function measureTable(flows) {
     }
   };
   const insert = (from, count) => {
-    for (let id = from; id < from + count; id++) slots[id] = table.insert(keys, id * KEY_WORDS, hashes[id]);
+    for (let id = from; id < from + count; id++) {
+      const slot = table.insert(keys, id * KEY_WORDS, hashes[id]);
+      // What tells the table that the slot has a flow.
+      table.store.doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 1;
+      slots[id] = slot;
+    }
   };
   const { kernel } = table;
   const findByKernel = () => {
