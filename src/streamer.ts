@@ -23,6 +23,7 @@ import {
   type StatisticsValues,
   tableColumns,
 } from './flow/schema.ts';
+import { FlowIterator } from './flow-iterator.ts';
 import { type Metering, OneMeter } from './metering.ts';
 import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
@@ -216,7 +217,7 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
    * the damage; when user code throws, after the flows that had ended by then.
    */
   [Symbol.asyncIterator](): AsyncGenerator<FlowOf<Options>, void> {
-    return this.#keep(this.#flows());
+    return this.#keep(new FlowIterator<FlowOf<Options>>(this.#batches()));
   }
 
   /** The same flows in batches, as they leave the meter: what sinks read. */
@@ -280,12 +281,6 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   #keep<T>(iterator: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
     this.#iterators.push(iterator);
     return iterator;
-  }
-
-  async *#flows(): AsyncGenerator<FlowOf<Options>, void> {
-    for await (const batch of this.#batches()) {
-      for (let row = 0; row < batch.count; row++) yield batch.flow(row) as unknown as FlowOf<Options>;
-    }
   }
 
   async *#batches(): AsyncGenerator<FlowBatch, void> {

@@ -64,12 +64,22 @@ export class DescriptorOutput implements Output {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const piece = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
     if (piece.length === 0) return;
-    this.#pieces.push(piece);
+    this.#add(piece);
     this.#waiting += piece.length;
     this.bytes += piece.length;
     if (this.#waiting >= CHUNK) return this.#flush();
     if (this.#renaming === undefined) {
       this.#timer ??= setTimeout(() => void this.#flush().catch(() => {}), LINGER_MS).unref();
+    }
+  }
+
+  /** Pieces that follow each other in one buffer, as a sink's of text do, are one: nothing has to be copied then. */
+  #add(piece: Uint8Array): void {
+    const last = this.#pieces.at(-1);
+    if (last?.buffer === piece.buffer && last.byteOffset + last.length === piece.byteOffset) {
+      this.#pieces[this.#pieces.length - 1] = new Uint8Array(piece.buffer, last.byteOffset, last.length + piece.length);
+    } else {
+      this.#pieces.push(piece);
     }
   }
 
