@@ -11,7 +11,9 @@ export function print(rows, { markdown = false, text = [] } = {}) {
   if (markdown) {
     const line = (cells) => `| ${cells.join(' | ')} |`.replace(/ {2,}/g, ' ');
     const rule = rows[0].map((_, column) => (isText(column) ? '---' : '--:'));
-    console.log([rows[0], rule, ...rows.slice(1)].map(line).join('\n'));
+    // Tables without a text at the end have an empty last column.
+    const columns = rows.every((cells) => cells.at(-1) === '') ? -1 : undefined;
+    console.log([rows[0], rule, ...rows.slice(1)].map((cells) => line(cells.slice(0, columns))).join('\n'));
     return;
   }
   const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
