@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { measure, median } from './measure.mjs';
-import { judge } from './targets.mjs';
+import { judge, TARGETS } from './targets.mjs';
 
 /** Who takes longer runs once. */
 const SLOW_SECONDS = 20;
@@ -81,9 +81,9 @@ function row(part, contender, all, others, packets) {
     made.figure = judgesInside
       ? `${digits(ofInside)} inside, ${digits(whole)} whole x ${against}`
       : `${digits(whole)} x ${against}`;
-    if (target !== undefined) verdicts.push(judge(target, part, judgesInside ? ofInside : whole));
+    if (target !== undefined) verdicts.push(judge(TARGETS[target], part, judgesInside ? ofInside : whole));
   }
-  if (memoryTarget !== undefined && !Number.isNaN(rss)) verdicts.push(judge(memoryTarget, part, rss / 1e6));
+  if (memoryTarget !== undefined && !Number.isNaN(rss)) verdicts.push(judge(TARGETS[memoryTarget], part, rss / 1e6));
   return { ...made, verdicts };
 }
 

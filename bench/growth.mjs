@@ -8,7 +8,7 @@
 import { capture, writeSteady } from './captures.mjs';
 import { METER } from './contenders.mjs';
 import { measure, median } from './measure.mjs';
-import { judge } from './targets.mjs';
+import { judge, TARGETS } from './targets.mjs';
 
 const MILLIONS = [1, 3, 10, 30];
 
@@ -55,7 +55,7 @@ function conclusion(points) {
       part: 'growth',
       what: 'packets 10 to 30 million beside 1 to 10 million',
       figure: `${ratio.toFixed(2)} x the time a packet; of CPU ${ratioOf('cpu').toFixed(2)} x`,
-      verdicts: [judge('last / first packets', 'growth', ratio)],
+      verdicts: [judge(TARGETS['last / first packets'], 'growth', ratio)],
     },
     {
       part: 'growth',

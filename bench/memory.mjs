@@ -3,7 +3,7 @@
 import { capture, writeFlows } from './captures.mjs';
 import { METER } from './contenders.mjs';
 import { measure } from './measure.mjs';
-import { judge } from './targets.mjs';
+import { judge, TARGETS } from './targets.mjs';
 
 const FEW = 50_000;
 const MANY = 500_000;
@@ -26,7 +26,7 @@ export async function measureMemory(runs) {
       what: `${MANY.toLocaleString('en')} live flows, no nDPI`,
       rss: many,
       figure: `${perFlow.toFixed(0)} bytes a live flow`,
-      verdicts: [judge('bytes a live flow', 'memory', perFlow)],
+      verdicts: [judge(TARGETS['bytes a live flow'], 'memory', perFlow)],
     },
   ];
 }

@@ -2,7 +2,7 @@
 import { capture, writeMix } from './captures.mjs';
 import { CLI } from './contenders.mjs';
 import { measure, median } from './measure.mjs';
-import { judge } from './targets.mjs';
+import { judge, TARGETS } from './targets.mjs';
 
 const RUNS = 15;
 
@@ -32,7 +32,7 @@ export async function measureStart() {
       cpu: middle('cpu'),
       rss: middle('rss'),
       figure: `${ms.toFixed(0)} ms`,
-      verdicts: target === undefined ? [] : [judge(target, 'start', ms)],
+      verdicts: target === undefined ? [] : [judge(TARGETS[target], 'start', ms)],
     };
   });
 }
