@@ -35,8 +35,8 @@ const PATIENCE = 8;
 const IPV4 = 4;
 
 /** Findings kept for the flows to come, and characters in their texts: beyond that all are forgotten, and gather anew. */
-const MAX_FINDINGS = 16_384;
-const MAX_CHARACTERS = 16_777_216;
+const MAX_FINDINGS = 4096;
+const MAX_CHARACTERS = 4_194_304;
 
 export class NdpiDissector {
   readonly name = 'ndpi';

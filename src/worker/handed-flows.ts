@@ -22,23 +22,27 @@ export interface HandedFlows {
 interface SharedFindings {
   /** Of each flow: its place among all that was sent. */
   readonly places: Uint32Array;
-  /** What is new, and the place of the first: 0 where all that was sent before is done with. */
-  readonly added: readonly Findings[];
+  /** What is new, a row each, and the place of the first: 0 where all that was sent before is done with. */
+  readonly added: MetricTable | null;
   readonly from: number;
 }
 
 /**
- * `cells` row by row, as many as there are names: each the place of its value in `values`. Most cells of a batch are one of
- * few texts, and sending a value costs as much as ten cells.
+ * Metrics of the same names. `cells` row by row, as many as there are names: each the place of its value in `values`. Most
+ * cells of a batch are one of few texts, and sending a value costs as much as ten cells.
  */
 interface MetricTable {
+  readonly rows: number;
   readonly names: readonly string[];
   readonly values: readonly MetricValue[];
   readonly cells: Uint32Array;
 }
 
 /** Findings that both threads keep at most; then they begin anew. */
-const MAX_FINDINGS = 16_384;
+const MAX_FINDINGS = 4096;
+
+/** A map takes -0 for 0. */
+const NEGATIVE_ZERO = Symbol('-0');
 
 /** In a meter's thread. */
 export class FlowSender {
@@ -73,7 +77,7 @@ export class FlowSender {
       }
       places[row] = place;
     }
-    return { places, added, from };
+    return { places, added: added.length === 0 ? null : (tableOf(added) ?? null), from };
   }
 }
 
@@ -93,32 +97,47 @@ export function unsendable(batch: FlowBatch, cause: unknown): NfstreamError {
 }
 
 function metricsOf(batch: FlowBatch): MetricTable | FlowMetrics[] {
-  const names = Object.keys(batch.metrics(0));
+  const rows = Array.from({ length: batch.count }, (_, row) => batch.metrics(row));
+  return tableOf(rows) ?? rows;
+}
+
+/** Undefined where rows differ in their names, or in the order of these. */
+function tableOf(rows: readonly FlowMetrics[]): MetricTable | undefined {
+  const names = Object.keys(rows[0]);
   // Assigning to this name would set a prototype.
-  if (names.includes('__proto__')) return objectsOf(batch);
-  const values = new Map<MetricValue, number>();
-  const cells = new Uint32Array(batch.count * names.length);
+  if (names.includes('__proto__')) return undefined;
+  const values: MetricValue[] = [];
+  const places = new Map<unknown, number>();
+  const cells = new Uint32Array(rows.length * names.length);
   let at = 0;
-  for (let row = 0; row < batch.count; row++) {
-    const metrics = batch.metrics(row);
+  for (const metrics of rows) {
     let column = 0;
     for (const name in metrics) {
-      if (name !== names[column++]) return objectsOf(batch);
+      if (name !== names[column++]) return undefined;
       const value = metrics[name];
-      let place = values.get(value);
+      const key = value === 0 && Object.is(value, -0) ? NEGATIVE_ZERO : value;
+      let place = places.get(key);
       if (place === undefined) {
-        place = values.size;
-        values.set(value, place);
+        place = values.length;
+        values.push(value);
+        places.set(key, place);
       }
       cells[at++] = place;
     }
-    if (column !== names.length) return objectsOf(batch);
+    if (column !== names.length) return undefined;
   }
-  return { names, values: [...values.keys()], cells };
+  return { rows: rows.length, names, values, cells };
 }
 
-function objectsOf(batch: FlowBatch): FlowMetrics[] {
-  return Array.from({ length: batch.count }, (_, row) => batch.metrics(row));
+function rowsOf({ rows, names, values, cells }: MetricTable): FlowMetrics[] {
+  // Copied: an object that gets its names one after the other takes several times as long.
+  const empty: FlowMetrics = Object.fromEntries(names.map((name) => [name, null]));
+  let at = 0;
+  return Array.from({ length: rows }, () => {
+    const metrics = { ...empty };
+    for (const name of names) metrics[name] = values[cells[at++]];
+    return metrics;
+  });
 }
 
 /** In the main thread, for each meter's. */
@@ -134,22 +153,14 @@ export class FlowReceiver {
     const batch = new FlowBatch(this.#shape);
     if (metrics === null) batch.adopt(count, records, extra);
     else if ('places' in metrics) batch.adopt(count, records, extra, this.#findingsOf(metrics));
-    else batch.adopt(count, records, extra, [], 'names' in metrics ? rowsOf(metrics, count) : metrics);
+    else batch.adopt(count, records, extra, [], 'names' in metrics ? rowsOf(metrics) : metrics);
     return batch;
   }
 
   #findingsOf({ places, added, from }: SharedFindings): Findings[] {
     if (from === 0) this.#findings = [];
     const all = this.#findings;
-    all.push(...added);
+    if (added !== null) all.push(...(rowsOf(added) as Findings[]));
     return Array.from(places, (place) => all[place]);
   }
-}
-
-function rowsOf({ names, values, cells }: MetricTable, count: number): FlowMetrics[] {
-  return Array.from({ length: count }, (_, row) => {
-    const metrics: FlowMetrics = {};
-    for (let i = 0; i < names.length; i++) metrics[names[i]] = values[cells[row * names.length + i]];
-    return metrics;
-  });
 }

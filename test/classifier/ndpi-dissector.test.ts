@@ -67,7 +67,7 @@ const response = (payload: Uint8Array) => ipv4(back, tcp({ srcPort: 80, dstPort:
 const GET = text('GET /way?q=1 HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: probe/1.0\r\n\r\n');
 const OK = text('HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<p>Nowhere</p>');
 
-describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${loaded.message})`}`, () => {
+describe.skipIf(!loaded.ok)(`nDPI${loaded.ok ? '' : ` (skipped: ${loaded.message})`}`, () => {
   it('gives a flow up whose packets are all cut, after eight times the budget, and keeps no state until then', async () => {
     const cut = (count: number) => capture(Array<Uint8Array>(count).fill(request(GET, 40000, 443)), 60);
     const seen: number[] = [];
@@ -223,6 +223,54 @@ describe.skipIf(!loaded.ok)(`NdpiClassifier${loaded.ok ? '' : ` (skipped: ${load
       [7, 'www.example.org'],
     ]);
     expect(calls).toMatchObject({ open: 2, free: 2, close: 1 });
+  });
+
+  it('gives each flow metrics of its own, though many flows have the same', async () => {
+    const packets = Array.from({ length: 3 }, (_, i) => request(GET, 40000 + i));
+    const flows = await flowsOf({ source: capture(packets) });
+    const before = flows.map(({ metrics }) => structuredClone(metrics));
+    expect(before[1]).toEqual(before[0]);
+    const [{ metrics }] = flows;
+    metrics['application_name'] = 'mine';
+    (metrics['risks'] as string[]).push('mine');
+    expect(flows.map((flow) => flow.toJSON().metrics)).toEqual([
+      { ...before[0], application_name: 'mine', risks: [...(before[0]['risks'] as string[]), 'mine'] },
+      ...before.slice(1),
+    ]);
+  });
+
+  it('shows user code what it found as soon as that is there, and keeps what user code makes of it', async () => {
+    const seen: unknown[] = [];
+    class Renamer extends NFStreamClassifier {
+      override onFlowUpdate(_: unknown, { metrics }: Flow): void {
+        seen.push(metrics['http_status']);
+        if (metrics['application_name'] !== undefined) metrics['application_name'] += '!';
+      }
+    }
+    const source = capture([syn(80), request(GET), response(OK)]);
+    const [flow] = await flowsOf({ source, userClassifiers: new Renamer('renamer') });
+    expect(seen).toEqual([undefined, undefined, 404]);
+    expect(applicationOf(flow)).toBe('HTTP!');
+    const ended = await flowsOf({ source: capture([syn(80)]), userClassifiers: new Renamer('renamer') });
+    expect(ended.map(applicationOf)).toEqual(['HTTP']);
+  });
+
+  it('tells flows apart of which it finds out more than it keeps', async () => {
+    const count = 5000;
+    const query = (i: number) =>
+      concat(
+        Uint8Array.of(0, i, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9),
+        text(`name-${1000 + i}`),
+        Uint8Array.of(0, 0, 1, 0, 1),
+      );
+    const packets = Array.from({ length: count }, (_, i) =>
+      ipv4({ ...there, protocol: 17 }, udp({ srcPort: 1024 + i, dstPort: 53 }, query(i))),
+    );
+    const names: unknown[] = [];
+    for await (const batch of new Streamer({ source: capture(packets), handleSigint: false }).batches()) {
+      for (let row = 0; row < batch.count; row++) names.push(batch.metrics(row)['http_dns_server_name']);
+    }
+    expect(names).toEqual(packets.map((_, i) => `name-${1000 + i}`));
   });
 
   it('survives flows of noise', async () => {
