@@ -1,4 +1,5 @@
 // The options of a Streamer: names, defaults, what each takes. A wrong option throws at construction and says which.
+import { availableParallelism } from 'node:os';
 import { boolean, integer, invalid, nearest, oneOf, seconds } from './check-option.ts';
 import { checkClassifiers, checkMetrics, type Taken } from './check-user-code.ts';
 import type { NFStreamClassifier } from './classifier/classifier.ts';
@@ -73,8 +74,11 @@ export interface StreamerOptions {
   maxFlows?: number;
   /** Read a capture at the pace at which it was recorded (1), so many times faster, or at once ('max'), with a live run's expiry. */
   replaySpeed?: number | 'max';
-  /** Meters side by side, each in a thread of its own (default 1). A flow's packets all come to the same one. */
-  meters?: number;
+  /**
+   * Meters side by side, each in a thread of its own (default 1); 'auto' for as many as there are processors, and 1 where
+   * `userMetrics` or `userClassifiers` are given, which can't be sent to threads. A flow's packets are all one meter's.
+   */
+  meters?: number | 'auto';
   /** Modules with user metrics and classifiers: how these get into several meters. */
   plugins?: string | readonly string[];
   /** Add process_id and process_name of flows that begin or end on this host (Linux; default false). */
@@ -227,6 +231,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     process: options.systemVisibility === true,
   };
   const userMetrics = checkMetrics(options.userMetrics, taken);
+  const userClassifiers = checkClassifiers(options.userClassifiers, taken, userMetrics);
   const source = checkSource(options.source);
   const resolved: ResolvedOptions = {
     source,
@@ -243,7 +248,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     accountingMode: oneOf('accountingMode', options.accountingMode, ACCOUNTING_MODES, DEFAULTS.accountingMode),
     exactTimes: boolean('exactTimes', options.exactTimes, defaults.exactTimes),
     userMetrics,
-    userClassifiers: checkClassifiers(options.userClassifiers, taken, userMetrics),
+    userClassifiers,
     enableNdpi: boolean('enableNdpi', options.enableNdpi, DEFAULTS.enableNdpi),
     dissections: integer('dissections', options.dissections, 0, 65535, DEFAULTS.dissections),
     bpfFilter: filter(options.bpfFilter),
@@ -260,7 +265,7 @@ export function resolveOptions(options: StreamerOptions): ResolvedOptions {
     packets: limit('packets', options.packets, 0),
     maxFlows: limit('maxFlows', options.maxFlows, 1),
     replaySpeed: replaySpeed(options.replaySpeed),
-    meters: integer('meters', options.meters, 1, MAX_METERS, DEFAULTS.meters),
+    meters: meters(options.meters, Object.keys(userMetrics).length + userClassifiers.length > 0),
     plugins: plugins(options.plugins),
     systemVisibility: boolean('systemVisibility', options.systemVisibility, DEFAULTS.systemVisibility),
     debug: boolean('debug', options.debug, DEFAULTS.debug),
@@ -316,6 +321,13 @@ function replaySpeed(value: unknown): number | 'max' | undefined {
     throw invalid('replaySpeed', 'a number above 0 (1 is the recorded pace) or "max"', value);
   }
   return value;
+}
+
+function meters(value: unknown, hasFunctions: boolean): number {
+  if (value === 'auto') return hasFunctions ? 1 : Math.min(availableParallelism(), MAX_METERS);
+  if (value === undefined) return DEFAULTS.meters;
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_METERS) return value as number;
+  throw invalid('meters', `an integer from 1 to ${MAX_METERS} or "auto"`, value);
 }
 
 function plugins(value: unknown): readonly string[] {

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { nearest } from '../src/check-option.ts';
 import { NFStreamClassifier } from '../src/classifier/classifier.ts';
@@ -40,6 +41,15 @@ describe('options', () => {
       plugins: [],
       systemVisibility: false,
     });
+  });
+
+  it('take as many meters as there are processors, and one where functions can not be sent to threads', () => {
+    const meters = (options: object) => resolve({ source: 'a.pcap', meters: 'auto', ...options }).meters;
+    expect(meters({})).toBe(Math.min(availableParallelism(), 64));
+    expect(meters({ plugins: 'a.ts' })).toBe(Math.min(availableParallelism(), 64));
+    expect(meters({ userMetrics: { size: () => 0 } })).toBe(1);
+    expect(meters({ userClassifiers: new Named('a') })).toBe(1);
+    expect(meters({ userMetrics: {}, userClassifiers: [] })).toBe(Math.min(availableParallelism(), 64));
   });
 
   it('tell interfaces from captures: a file comes first, then an interface, then a file that is missing', () => {
@@ -113,7 +123,8 @@ describe('options', () => {
     [{ replaySpeed: 'fast' }, 'replaySpeed'],
     [{ replaySpeed: 1, source: { interface: 'lo' } }, 'a capture for replaySpeed but received the interface lo'],
     [{ meters: 0 }, 'meters'],
-    [{ meters: 65 }, 'meters'],
+    [{ meters: 65 }, 'Expected an integer from 1 to 64 or "auto" for meters but received 65'],
+    [{ meters: 'all' }, 'meters'],
     [{ meters: 2, userMetrics: { size: () => 0 } }, 'Expected 1 for meters with userMetrics'],
     [{ meters: 2, userClassifiers: new Named('a') }, 'Expected 1 for meters with userClassifiers'],
     [{ plugins: [7] }, 'plugins'],

@@ -260,7 +260,7 @@ export const METER_FLAGS: readonly FlagGroup[] = [
         value: 'N',
         option: 'meters',
         isNumber: true,
-        meaning: ['threads that meter side by side (1)'],
+        meaning: ['threads that meter side by side (1); auto for', 'as many as there are processors'],
       },
       {
         name: 'system-visibility',

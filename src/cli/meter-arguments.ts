@@ -66,7 +66,7 @@ export function meterArguments({ values, lists, operands }: ParsedFlags): MeterA
   }
   const source = [...operands, ...interfaces.map((name) => ({ interface: name }))];
   const options: StreamerOptions = { ...streamerOptions(values), source, ...(debug ? { debug } : {}) };
-  if (plugins.length > 0 && Number(options.meters) > 1) options.plugins = plugins;
+  if (plugins.length > 0 && options.meters !== undefined && options.meters !== 1) options.plugins = plugins;
   return {
     sources,
     files: operands,

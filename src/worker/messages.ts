@@ -2,7 +2,7 @@
 // `clock` or an `end` stands for all rows handed over before it.
 //
 //   main ──► open, run, go, rows, clock, end, taken, stop ──► meter
-//   main ◄── opened, flows, settled, read, warning, done ◄── meter
+//   main ◄── opened, flows, warning, done ◄── meter
 import type { ResolvedOptions } from '../options.ts';
 import type { Fanout } from '../source/interface-capture.ts';
 import type { HandedFlows } from './handed-flows.ts';
@@ -62,10 +62,13 @@ export type ToMeter =
 export type FromMeter =
   /** The interfaces are open, or user code has started and rows are waited for. */
   | { readonly type: 'opened' }
-  | { readonly type: 'flows'; readonly flows: HandedFlows }
-  /** All flows whose DOUBLE_ORDER is up to this one have been sent. */
-  | { readonly type: 'settled'; readonly order: number }
-  /** All rows of a parcel were read. */
-  | { readonly type: 'read'; readonly parcel: number }
+  | {
+      readonly type: 'flows';
+      readonly flows: readonly HandedFlows[];
+      /** All flows whose DOUBLE_ORDER is up to this one have been sent. */
+      readonly order: number;
+      /** Of which all rows were read, if any. */
+      readonly parcel: number | undefined;
+    }
   | { readonly type: 'warning'; readonly warning: WarningText }
   | { readonly type: 'done'; readonly error: ErrorText | undefined };

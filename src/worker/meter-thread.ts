@@ -134,15 +134,10 @@ export class MeterThread {
         this.#setOpened();
         break;
       case 'flows':
-        this.#flows.push(message.flows);
-        this.#changed();
-        break;
-      case 'settled':
+        this.#flows.push(...message.flows);
         this.#order = message.order;
+        if (message.parcel !== undefined) this.#release(message.parcel);
         this.#changed();
-        break;
-      case 'read':
-        this.#release(message.parcel);
         break;
       case 'warning':
         this.#warned(message.warning);

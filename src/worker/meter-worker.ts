@@ -8,15 +8,17 @@ import { buildPipeline } from '../build-pipeline.ts';
 import { builtInClassifiers, refuseNamesOf } from '../classifier/built-in.ts';
 import { NfstreamError } from '../errors.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
+import { kernelFor } from '../flow/flow-table.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { meterFlows, type Pipeline } from '../pipeline.ts';
 import type { UserCode } from '../plugin/plugin.ts';
 import type * as PluginErrors from '../plugin/plugin-error.ts';
+import { recordShapeOf } from '../record-shape.ts';
 import type { InterfaceSource } from '../source/interface-source.ts';
-import { FlowSender, unsendable } from './handed-flows.ts';
+import { FlowOutlet } from './flow-outlet.ts';
 import type { InterfaceShare } from './interface-share.ts';
-import { DISCARD, FLOWS_AHEAD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
-import type { Parcel } from './parcel.ts';
+import { DISCARD, type FromMeter, GO_ON, type MeterSetup, type ToMeter } from './messages.ts';
 import { textOf } from './remote-error.ts';
 import { RowSource } from './row-source.ts';
 import { SharedCounters } from './shared-counters.ts';
@@ -38,6 +40,7 @@ class Signal {
 
 class MeterWorker {
   readonly #setup: MeterSetup;
+  readonly #kernel: Kernel;
   readonly #port: MessagePort;
   readonly #counters: SharedCounters;
   /** One of them is the source. */
@@ -49,36 +52,42 @@ class MeterWorker {
   #taken = new Signal();
   #opening: Promise<void> | undefined;
   #pipeline: Pipeline | undefined;
-  /** DOUBLE_ORDER of the last flows that the rows of the parcels so far can have ended, and the one that was told. */
-  #readOrder = Number.NEGATIVE_INFINITY;
-  #settledOrder = Number.NEGATIVE_INFINITY;
-  readonly #sender = new FlowSender();
-  #batchesAhead = 0;
+  readonly #outlet: FlowOutlet;
   #holds = 0;
   #countedMs = 0;
   #countLater: NodeJS.Timeout | undefined;
   /** An error of a plugin that nobody caught. */
   #stray: NfstreamError | undefined;
 
-  /** @param share of the interfaces, where the setup has a fanout; `pluginErrors` where there are plugins */
+  /** @param kernel for the options' flows; `share` of the interfaces, where the setup has a fanout; `pluginErrors` where there are plugins */
   constructor(
     setup: MeterSetup,
     port: MessagePort,
+    kernel: Kernel,
     share: InterfaceShare | null,
     pluginErrors: typeof PluginErrors | null,
   ) {
+    this.#kernel = kernel;
     this.#setup = setup;
     this.#port = port;
     this.#counters = new SharedCounters(setup.counters);
     this.#share = share;
+    this.#outlet = new FlowOutlet({
+      send: (message, transfer) => this.#send(message, transfer),
+      areKept: setup.options.plugins.length > 0,
+    });
     this.#rows =
       share !== null
         ? null
-        : new RowSource(setup.parcels, {
-            opened: () => this.#send({ type: 'opened' }),
-            read: (parcel) => this.#onRead(parcel),
-            hold: (promise) => this.#hold(promise),
-          });
+        : new RowSource(
+            setup.parcels,
+            {
+              opened: () => this.#send({ type: 'opened' }),
+              read: (parcel) => this.#outlet.read(parcel, this.#pipeline!),
+              hold: (promise) => this.#hold(promise),
+            },
+            kernel,
+          );
     port.on('message', (message: ToMeter) => this.#receive(message));
     // They are the run's, not this thread's: whoever listens for warnings does so in the main one.
     process.removeAllListeners('warning');
@@ -111,13 +120,14 @@ class MeterWorker {
     const builtIn = builtInClassifiers(options);
     const { userMetrics, userClassifiers } = await this.#userCode();
     refuseNamesOf(builtIn, userClassifiers);
-    const { index, meters, seed, live } = this.#setup;
+    const { index, meters, live } = this.#setup;
     const pipeline = buildPipeline(options, {
       ...this.#stages(),
       builtIn,
       userClassifiers,
       userMetrics,
-      sharing: { owner: index, seed, live },
+      kernel: this.#kernel,
+      sharing: { owner: index, live },
       numbering: this.#share === null ? undefined : { index, meters },
     });
     this.#pipeline = pipeline;
@@ -130,11 +140,10 @@ class MeterWorker {
       for await (const batch of flows) {
         this.#count(pipeline, COUNT_MS);
         if (this.#control < DISCARD) await this.#hand(batch, pipeline);
-        // Rows may be waited for: others wait for this meter's flows.
-        this.#settle(pipeline);
         if (this.#control === DISCARD) break;
       }
     } finally {
+      this.#outlet.flush();
       this.#count(pipeline, 0);
     }
   }
@@ -191,7 +200,7 @@ class MeterWorker {
         this.#rows?.end();
         break;
       case 'taken':
-        this.#batchesAhead -= message.batches;
+        this.#outlet.taken(message.batches);
         this.#taken.resolve();
         break;
       case 'stop':
@@ -237,31 +246,11 @@ class MeterWorker {
     this.#counters.write(pipeline, this.#share !== null);
   }
 
-  /** A parcel goes back. */
-  #onRead(parcel: Parcel): void {
-    this.#readOrder = 2 * parcel.last + 1;
-    if (this.#pipeline !== undefined) this.#settle(this.#pipeline);
-    this.#send({ type: 'read', parcel: parcel.id });
-  }
-
-  /** Tells that all flows that ended with the rows of the parcels so far have been sent, if they have. */
-  #settle(pipeline: Pipeline): void {
-    if (this.#readOrder === this.#settledOrder || flowsWaiting(pipeline) > 0) return;
-    this.#settledOrder = this.#readOrder;
-    this.#send({ type: 'settled', order: this.#readOrder });
-  }
-
-  /** Sends flows, and waits where those before are not taken. */
-  async #hand(batch: FlowBatch, { labeller }: Pipeline): Promise<void> {
-    const flows = this.#sender.hand(batch, labeller !== null);
-    try {
-      // User code may keep its flows, and then needs their records.
-      this.#send({ type: 'flows', flows }, this.#setup.options.plugins.length > 0 ? [] : [flows.records, flows.extra]);
-    } catch (error) {
-      throw unsendable(batch, error);
-    }
-    this.#batchesAhead++;
-    while (this.#batchesAhead >= FLOWS_AHEAD && this.#control < DISCARD) {
+  /** Hands flows over, and waits where those before are not taken. */
+  async #hand(batch: FlowBatch, pipeline: Pipeline): Promise<void> {
+    // Where rows are waited for, others wait for this meter's flows.
+    this.#outlet.add(batch, pipeline, this.#rows?.isReading !== true);
+    while (this.#outlet.isFull && this.#control < DISCARD) {
       this.#taken = new Signal();
       await this.#hold(this.#taken.promise);
     }
@@ -290,19 +279,13 @@ class MeterWorker {
   }
 }
 
-/** Flows that have ended and still wait for their classifiers, or for flows before them that do. */
-function flowsWaiting({ meter }: Pipeline): number {
-  const { inactive, active, termination, user, capacity, tcp_end } = meter.exported;
-  const sent = inactive + active + termination + user + capacity + tcp_end;
-  return meter.flowsStarted - meter.flowsLive - meter.flowsEvicted - sent;
-}
-
 // A thread loads what it needs: that is most of the time that it takes to start.
 const setup = workerData as MeterSetup;
 const { options, fanout } = setup;
-const share = fanout === null ? null : (await import('./interface-share.ts')).interfaceShareOf(options, fanout);
+const kernel = kernelFor(options.capacity, recordShapeOf(options), setup.seed);
+const share = fanout === null ? null : (await import('./interface-share.ts')).interfaceShareOf(options, kernel, fanout);
 const pluginErrors = options.plugins.length === 0 ? null : await import('../plugin/plugin-error.ts');
-const worker = new MeterWorker(setup, parentPort as MessagePort, share, pluginErrors);
+const worker = new MeterWorker(setup, parentPort as MessagePort, kernel, share, pluginErrors);
 await worker.live();
 // Timers that user code left must not keep the thread.
 process.exit();

@@ -44,6 +44,11 @@ export class RowSource implements PacketSource, PacketStage {
     this.#feed = feed;
   }
 
+  /** Whether there are rows, and so an end of a parcel to come, at which flows can leave. */
+  get isReading(): boolean {
+    return this.clock === null && this.#hasRows;
+  }
+
   /** The next rows. */
   add(text: ParcelText): void {
     const parcel = this.#known.get(text.id) ?? Parcel.received(text, this.#shape);

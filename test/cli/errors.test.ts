@@ -147,7 +147,8 @@ describe('wrong values', () => {
     ['--packets', '1.5', 'an integer from 0 to 9007199254740991', '1.5'],
     ['--replay-speed', '0', 'a number above 0 (1 is the recorded pace) or "max"', '0'],
     ['--replay-speed', 'fast', 'a number above 0 (1 is the recorded pace) or "max"', '"fast"'],
-    ['--meters', '0', 'an integer from 1 to 64', '0'],
+    ['--meters', '0', 'an integer from 1 to 64 or "auto"', '0'],
+    ['--meters', 'all', 'an integer from 1 to 64 or "auto"', '"all"'],
   ])('%s %s is refused by the name of the flag', async (flag, value, expected, received) => {
     const stderr = `nfstream: Expected ${expected} for ${flag} but received ${received} [INVALID_OPTION]\n`;
     expect(await inProcess([source, flag, value])).toEqual({ code: 2, stderr });

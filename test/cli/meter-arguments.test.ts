@@ -107,6 +107,10 @@ describe('arguments of the main job', () => {
 
   it('have plugins where several meters load them', async () => {
     expect((await parse('a.pcap', '--plugin', 'a.ts', '--meters', '2')).options.plugins).toEqual(['a.ts']);
+    expect((await parse('a.pcap', '--plugin', 'a.ts', '--meters', 'auto')).options).toMatchObject({
+      meters: 'auto',
+      plugins: ['a.ts'],
+    });
     expect((await parse('a.pcap', '--plugin', 'a.ts', '--meters', '1')).options.plugins).toBeUndefined();
     expect((await parse('a.pcap', '--meters', '2')).options.plugins).toBeUndefined();
   });
