@@ -10,8 +10,18 @@ import { jsonText } from '../json-text.ts';
 import type { MetricKind } from '../metric-kind.ts';
 import { contentOf, misfit } from '../misfit.ts';
 import { Lists, Pairs } from './lists.ts';
+import { AddressColumn, FlagsColumn, NumberColumn } from './placed-column.ts';
 import { DictionaryTexts, Texts } from './texts.ts';
-import { Bits, Doubles, Integers, NO_NULLS, SmallIntegers, Timestamps, type Values } from './values.ts';
+import {
+  Bits,
+  Doubles,
+  Integers,
+  NO_NULLS,
+  type NumberValues,
+  SmallIntegers,
+  Timestamps,
+  type Values,
+} from './values.ts';
 
 /** Rows of a batch of flows. */
 export interface Rows {
@@ -40,18 +50,20 @@ export interface ColumnBuffer {
 
 /** The buffer of a column of any type but `any`. */
 export function columnBuffer(column: Column, hasDictionaries: boolean): ColumnBuffer {
+  const { place } = column;
   switch (column.type) {
-    case 'string': {
-      const isRepeating = column.repeats === true && hasDictionaries;
-      return new TypedColumn(column, isRepeating ? new DictionaryTexts() : new Texts());
-    }
+    case 'string':
+      if (column.repeats === true && hasDictionaries) return new TypedColumn(column, new DictionaryTexts());
+      if (place?.holds === 'text') return new AddressColumn(column, place, new Texts());
+      return new TypedColumn(column, new Texts());
     case 'integer':
-      return new TypedColumn(column, integers(column));
+      return numberColumn(column, integers(column));
     case 'number':
-      return new TypedColumn(column, new Doubles());
+      return numberColumn(column, new Doubles());
     case 'timestamp':
-      return new TypedColumn(column, new Timestamps());
+      return numberColumn(column, new Timestamps());
     case 'flag-count':
+      if (place?.holds === 'flags') return new FlagsColumn(column, place, new Pairs(integers(column)));
       return new TypedColumn(column, new Pairs(integers(column)));
     case 'integer-list':
       return new TypedColumn(column, new Lists(integers(column)));
@@ -66,7 +78,12 @@ export function columnBuffer(column: Column, hasDictionaries: boolean): ColumnBu
   }
 }
 
-function integers({ size = 'int64' }: Column): Values {
+function numberColumn(column: Column, values: NumberValues): ColumnBuffer {
+  const { place } = column;
+  return place?.holds === 'number' ? new NumberColumn(column, place, values) : new TypedColumn(column, values);
+}
+
+function integers({ size = 'int64' }: Column): NumberValues {
   return size === 'int64' ? new Integers() : new SmallIntegers(size);
 }
 

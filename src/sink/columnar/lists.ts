@@ -72,6 +72,12 @@ export class Pairs implements Values {
     return this.#items.push(value[0]) && this.#items.push(value[1]);
   }
 
+  /** Adds two numbers that the items hold. */
+  pushPair(first: number, second: number): void {
+    this.#items.push(first);
+    this.#items.push(second);
+  }
+
   skip(): void {
     this.#items.skip();
     this.#items.skip();

@@ -15,21 +15,23 @@ const MOST_BYTES = 2 ** 31 - 1;
 export class Texts implements Values {
   readonly type: DataType = new Utf8();
   #utf8 = Buffer.allocUnsafeSlow(FIRST_BYTES);
-  #end = 0;
+  /** All of `utf8`, and where the last text ends: for whoever writes one after `reserve`, which may replace both. */
+  view = viewOf(this.#utf8);
+  end = 0;
   #offsets = new Int32Array(FIRST_ROWS);
   length = 0;
 
   get bytes(): number {
-    return this.#end + this.length * 4;
+    return this.end + this.length * 4;
   }
 
   push(value: unknown): boolean {
     if (typeof value !== 'string') return false;
     const { length } = value;
     // A UTF-16 unit takes three bytes at most.
-    if (this.#end + length * 3 > this.#utf8.length) this.#grow(length * 3);
+    this.reserve(length * 3);
     const utf8 = this.#utf8;
-    const begin = this.#end;
+    const begin = this.end;
     let i = 0;
     if (length <= SHORT) {
       for (; i < length; i++) {
@@ -38,9 +40,20 @@ export class Texts implements Values {
         utf8[begin + i] = code;
       }
     }
-    this.#end = i === length ? begin + length : begin + utf8.write(value, begin, 'utf8');
+    this.end = i === length ? begin + length : begin + utf8.write(value, begin, 'utf8');
     this.#mark();
     return true;
+  }
+
+  /** Makes room for so many bytes. */
+  reserve(more: number): void {
+    if (this.end + more > this.#utf8.length) this.#grow(more);
+  }
+
+  /** Adds the text that was written from `end` to here. */
+  endAt(end: number): void {
+    this.end = end;
+    this.#mark();
   }
 
   skip(): void {
@@ -49,17 +62,18 @@ export class Texts implements Values {
 
   #mark(): void {
     if (this.length + 1 === this.#offsets.length) this.#offsets = doubled(this.#offsets);
-    this.#offsets[++this.length] = this.#end;
+    this.#offsets[++this.length] = this.end;
   }
 
   #grow(more: number): void {
-    const least = this.#end + more;
+    const least = this.end + more;
     if (least > MOST_BYTES) {
       throw new NfstreamError('OUT_OF_MEMORY', 'The texts of one column are more than 2 GB, which Arrow cannot hold');
     }
     const bigger = Buffer.allocUnsafeSlow(Math.min(MOST_BYTES, Math.max(least, this.#utf8.length * 2)));
-    bigger.set(this.#utf8.subarray(0, this.#end));
+    bigger.set(this.#utf8.subarray(0, this.end));
     this.#utf8 = bigger;
+    this.view = viewOf(bigger);
   }
 
   take(nulls: Nulls): Data {
@@ -69,14 +83,19 @@ export class Texts implements Values {
       length,
       ...nulls,
       valueOffsets: this.#offsets.subarray(0, length + 1),
-      data: new Uint8Array(this.#utf8.buffer, 0, this.#end),
+      data: new Uint8Array(this.#utf8.buffer, 0, this.end),
     });
     this.#utf8 = Buffer.allocUnsafeSlow(FIRST_BYTES);
-    this.#end = 0;
+    this.view = viewOf(this.#utf8);
+    this.end = 0;
     this.#offsets = new Int32Array(FIRST_ROWS);
     this.length = 0;
     return taken;
   }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
 }
 
 /** Indexes into a dictionary that all record batches of a run share: it is taken when they are. */

@@ -39,6 +39,12 @@ export interface Values {
   take(nulls: Nulls): Data;
 }
 
+/** Values that are all numbers. */
+export interface NumberValues extends Values {
+  /** Adds those of `numbers` from `begin` to before `end`; returns the first that does not fit, or `end`. */
+  pushNumbers(numbers: Float64Array, begin: number, end: number): number;
+}
+
 const FIRST_ROWS = 1024;
 
 type Numbers = Uint8Array | Uint16Array | Int32Array | Float64Array | BigInt64Array | Uint8Array<ArrayBuffer>;
@@ -51,7 +57,7 @@ export function doubled<A extends Numbers>(array: A): A {
 }
 
 /** Integers of up to 32 bits. */
-export class SmallIntegers implements Values {
+export class SmallIntegers implements NumberValues {
   readonly type: DataType;
   readonly #kind: new (
     length: number,
@@ -77,6 +83,11 @@ export class SmallIntegers implements Values {
     return true;
   }
 
+  pushNumbers(numbers: Float64Array, begin: number, end: number): number {
+    for (let i = begin; i < end; i++) if (!this.push(numbers[i])) return i;
+    return end;
+  }
+
   skip(): void {
     this.push(0);
   }
@@ -96,7 +107,7 @@ const TWO_63 = 2 ** 63;
 const LAST_DOUBLE = TWO_63 - 1024;
 
 /** Integers of 64 bits, given as doubles: written as two words each, so that no bigint is made. */
-export class Integers implements Values {
+export class Integers implements NumberValues {
   readonly type: DataType = new Int64();
   #array = new BigInt64Array(FIRST_ROWS);
   /** The same as words; the lower one comes first (every platform of Node.js but s390x, and Arrow's own order). */
@@ -119,6 +130,11 @@ export class Integers implements Values {
     this.#words[at] = integer;
     this.#words[at + 1] = Math.floor(integer / TWO_32);
     return true;
+  }
+
+  pushNumbers(numbers: Float64Array, begin: number, end: number): number {
+    for (let i = begin; i < end; i++) if (!this.push(numbers[i])) return i;
+    return end;
   }
 
   skip(): void {
@@ -153,7 +169,7 @@ export class Timestamps extends Integers {
 }
 
 /** Doubles, NaN and the infinities among them. */
-export class Doubles implements Values {
+export class Doubles implements NumberValues {
   readonly type: DataType = new Float64();
   #array = new Float64Array(FIRST_ROWS);
   length = 0;
@@ -167,6 +183,11 @@ export class Doubles implements Values {
     if (this.length === this.#array.length) this.#array = doubled(this.#array);
     this.#array[this.length++] = value;
     return true;
+  }
+
+  pushNumbers(numbers: Float64Array, begin: number, end: number): number {
+    for (let i = begin; i < end; i++) if (!this.push(numbers[i])) return i;
+    return end;
   }
 
   skip(): void {
