@@ -4,26 +4,39 @@
 /** Rows of a batch at most. */
 export const ROWS: usize = 256;
 
-// Columns, 8 bytes a row ...
+// What every meter reads of a batch ...
 export const TIMES: usize = 1024;
-export const CLOCKS_IN: usize = TIMES + ROWS * 8;
-export const CLOCKS: usize = CLOCKS_IN + ROWS * 8;
-// ... 44 bytes: the key ...
 export const KEY_BYTES: usize = 44;
-export const KEYS: usize = CLOCKS + ROWS * 8;
-// ... 4 bytes ...
+export const KEYS: usize = TIMES + ROWS * 8;
 export const WIRE_LENGTHS: usize = KEYS + ROWS * KEY_BYTES;
 export const HASHES_IN: usize = WIRE_LENGTHS + ROWS * 4;
-export const SIZES: usize = HASHES_IN + ROWS * 4;
+export const STATUS: usize = HASHES_IN + ROWS * 4;
+export const TCP_FLAGS: usize = STATUS + ROWS;
+export const OWNERS: usize = TCP_FLAGS + ROWS;
+// ... what whoever looks at packets reads ...
+export const LATER_FRAGMENT: usize = OWNERS + ROWS;
+export const FRAMES: usize = LATER_FRAGMENT + ROWS;
+export const CAPTURED: usize = FRAMES + ROWS * 4;
+export const IP_SIZES: usize = CAPTURED + ROWS * 4;
+export const SRC_MACS: usize = IP_SIZES + ROWS * 4;
+export const DST_MACS: usize = SRC_MACS + ROWS * 4;
+export const IPS: usize = DST_MACS + ROWS * 4;
+export const TRANSPORTS: usize = IPS + ROWS * 4;
+export const PAYLOADS: usize = TRANSPORTS + ROWS * 4;
+export const IP_ENDS: usize = PAYLOADS + ROWS * 4;
+// ... where time goes on by itself ...
+export const CLOCKS_IN: usize = IP_ENDS + ROWS * 4;
+/** Up to here a batch goes from one thread to another. */
+export const BATCH_END: usize = CLOCKS_IN + ROWS * 8;
+// ... and what is computed of it.
+export const LINK_TYPES: usize = BATCH_END;
+export const CLOCKS: usize = LINK_TYPES + ROWS * 4;
+export const SIZES: usize = CLOCKS + ROWS * 8;
 export const OWN_ROWS: usize = SIZES + ROWS * 4;
 export const HASHES: usize = OWN_ROWS + ROWS * 4;
 export const FOUND: usize = HASHES + ROWS * 4;
-// ... and one byte a row.
-export const STATUS: usize = FOUND + ROWS * 4;
-export const TCP_FLAGS: usize = STATUS + ROWS;
-export const OWNERS: usize = TCP_FLAGS + ROWS;
 /** Of packets that are not metered, how many, by status: a double each. */
-export const SKIPPED: usize = OWNERS + ROWS;
+export const SKIPPED: usize = FOUND + ROWS * 4;
 export const STATUSES: usize = 16;
 /** Where the tables begin. */
 export const TABLES: usize = (SKIPPED + STATUSES * 8 + 127) & ~127;

@@ -6,6 +6,7 @@ import { Packet } from './classifier/packet.ts';
 import { PacketGuard } from './classifier/packet-guard.ts';
 import { FlowMeter } from './flow/meter.ts';
 import { featuresOf } from './flow/schema.ts';
+import type { Kernel } from './kernel/kernel.ts';
 import type { UserMetric } from './metric/metric.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PacketStage } from './packet/packet-stage.ts';
@@ -16,22 +17,24 @@ import { PacketBatch, type PacketSource } from './source/source.ts';
 export interface Stages {
   readonly source: PacketSource;
   readonly packets: PacketStage;
+  /** Whose columns the packet stage writes; made by `kernelFor` for the options' capacity and shape. */
+  readonly kernel: Kernel;
   /** They see a packet before the user's. */
   readonly builtIn: BuiltIn;
   readonly userClassifiers: readonly NFStreamClassifier[];
   readonly userMetrics: Readonly<Record<string, UserMetric>>;
   /** Where several meters read the same rows, and count towards the same capacity. */
-  readonly sharing?: { readonly owner: number; readonly seed: number; readonly live: Int32Array } | undefined;
+  readonly sharing?: { readonly owner: number; readonly live: Int32Array } | undefined;
   /** Where several meters number their packets. */
   readonly numbering?: { readonly index: number; readonly meters: number } | undefined;
 }
 
 /** The pipeline of these stages; `options` say how to meter. */
 export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipeline {
-  const { source, packets, userMetrics } = stages;
+  const { source, packets, kernel, userMetrics } = stages;
   const { ndpi } = stages.builtIn;
   const classifiers = [...stages.builtIn.classifiers, ...stages.userClassifiers];
-  const batch = new PacketBatch();
+  const batch = new PacketBatch(kernel.capacity, kernel);
   const isObserved = ndpi !== null || classifiers.length > 0 || Object.keys(userMetrics).length > 0;
   const packet = new Packet(batch, packets.columns);
   const guard = options.debug ? new PacketGuard(batch, packets.columns) : null;
@@ -48,6 +51,7 @@ export function buildPipeline(options: ResolvedOptions, stages: Stages): Pipelin
       tcpEnd: options.tcpEnd,
       accountingMode: options.accountingMode,
       shape,
+      kernel,
       ...stages.sharing,
       numbering: stages.numbering,
     },

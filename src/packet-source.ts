@@ -4,10 +4,10 @@ import type { Fanout } from './source/interface-capture.ts';
 import { InterfaceSource } from './source/interface-source.ts';
 import { openSource } from './source/open-source.ts';
 import { ReplaySource } from './source/replay-source.ts';
-import type { PacketSource } from './source/source.ts';
+import type { PacketSource, SlabPool } from './source/source.ts';
 
 /** The interfaces of the options, which must have some. With `fanout` they are on hold until `release`. */
-export function interfaceSourceOf(options: ResolvedOptions, fanout?: Fanout): InterfaceSource {
+export function interfaceSourceOf(options: ResolvedOptions, slabs: SlabPool, fanout?: Fanout): InterfaceSource {
   const { interfaces, snaplen, promiscuous, bufferSize, batchTimeoutMs, immediate, reconnect, bpfFilter } = options;
   return new InterfaceSource(interfaces ?? [], {
     snaplen,
@@ -17,13 +17,15 @@ export function interfaceSourceOf(options: ResolvedOptions, fanout?: Fanout): In
     immediate,
     reconnect,
     filter: bpfFilter ?? '',
+    slabs,
     ...(fanout === undefined ? {} : { fanout }),
   });
 }
 
-export function packetSourceOf(options: ResolvedOptions): PacketSource {
+/** @param slabs where memory for the bytes of packets comes from */
+export function packetSourceOf(options: ResolvedOptions, slabs: SlabPool): PacketSource {
   const { interfaces, source, replaySpeed } = options;
-  if (interfaces !== null) return interfaceSourceOf(options);
-  const captures = openSource(source);
+  if (interfaces !== null) return interfaceSourceOf(options, slabs);
+  const captures = openSource(source, { slabs });
   return replaySpeed === undefined ? captures : new ReplaySource(captures, replaySpeed);
 }

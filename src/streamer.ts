@@ -10,6 +10,7 @@ import type { NdpiMetrics } from './flow/fields/ndpi.ts';
 import type { ProcessMetrics } from './flow/fields/process.ts';
 import type { Flow } from './flow/flow.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
+import { kernelFor } from './flow/flow-table.ts';
 import {
   type AnyRecord,
   type FieldValues,
@@ -24,6 +25,7 @@ import {
   tableColumns,
 } from './flow/schema.ts';
 import { FlowIterator } from './flow-iterator.ts';
+import { Kernel } from './kernel/kernel.ts';
 import { type Metering, OneMeter } from './metering.ts';
 import { type ResolvedOptions, resolveOptions, type StreamerOptions } from './options.ts';
 import { PacketFilter } from './packet/filter.ts';
@@ -325,14 +327,17 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   #build(): Metering {
     const options = this.#options;
     const { decodeTunnels, fragments, snaplen } = options;
-    const source = packetSourceOf(options);
-    const packets = new FilterAndDecode(this.#filter, new PacketDecoder({ decodeTunnels, fragments, snaplen }));
-    if (options.meters > 1) return new MeterGroup(options, source, packets);
+    const kernel = options.meters > 1 ? Kernel.forDecoding() : kernelFor(options.capacity, recordShapeOf(options));
+    const source = packetSourceOf(options, kernel);
+    const decoder = new PacketDecoder({ decodeTunnels, fragments, snaplen }, kernel.capacity, kernel);
+    const packets = new FilterAndDecode(this.#filter, decoder);
+    if (options.meters > 1) return new MeterGroup(options, source, packets, kernel);
     const build = ({ userMetrics, userClassifiers }: UserCode) => {
       refuseNamesOf(this.#builtIn, userClassifiers);
       return buildPipeline(options, {
         source,
         packets,
+        kernel,
         builtIn: this.#builtIn,
         userClassifiers,
         userMetrics,

@@ -1,6 +1,8 @@
 // The pipeline over a source whose time goes on by itself.
 import { describe, expect, it } from 'vitest';
 import { buildPipeline } from '../src/build-pipeline.ts';
+import { kernelFor } from '../src/flow/flow-table.ts';
+import { CLASSIC_SHAPE } from '../src/flow/schema.ts';
 import { resolveOptions } from '../src/options.ts';
 import { PacketDecoder } from '../src/packet/packet-decoder.ts';
 import { FilterAndDecode } from '../src/packet/packet-stage.ts';
@@ -57,11 +59,13 @@ describe('a link that is never silent', () => {
     const others = Array.from({ length: 400 }, (_, i) => ({ bytes: ARP, timeMs: 1_000_000 + i * 100 }));
     const source = new FloodSource([{ bytes: UDP, timeMs: 1_000_000 }, ...others]);
     const options = resolveOptions({ source: '-', enableNdpi: false });
+    const kernel = kernelFor(options.capacity, CLASSIC_SHAPE);
     const decoder = new PacketDecoder({ decodeTunnels: true, fragments: 'assign', snaplen: 65535 });
     const packets = new FilterAndDecode(null, decoder);
     const pipeline = buildPipeline(options, {
       source,
       packets,
+      kernel,
       builtIn: { ndpi: null, classifiers: [] },
       userClassifiers: [],
       userMetrics: {},

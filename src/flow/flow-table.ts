@@ -12,6 +12,7 @@
 // Order of entries never shows in results, so the hash is seeded at random for each table.
 import { Kernel } from '../kernel/kernel.ts';
 import * as packet from '../packet/packet-columns.ts';
+import { BATCH_CAPACITY } from '../source/source.ts';
 import { hashKey, matchKey } from './key.ts';
 import * as record from './record.ts';
 import { type RecordShape, RecordStore } from './record.ts';
@@ -25,12 +26,23 @@ const SLOT_MASK = 0x1ff_ffff;
 /** The part of an entry, and of a hash, that tells most flows of a run of entries apart. */
 const TAG_MASK = ~SLOT_MASK;
 
-export interface TableOptions {
-  /** Flows that begin between two calls of `recycle`, at most. */
-  readonly inserts: number;
-  readonly seed?: number | undefined;
-  /** Of the index at first; a power of two. */
-  readonly entries?: number;
+/** Flows that begin between two calls of `recycle`, at most: each in a row of one batch. */
+const INSERTS = BATCH_CAPACITY;
+/** Entries of the index at first. */
+const FIRST_ENTRIES = 1 << 14;
+
+/**
+ * A kernel with room for `capacity` live flows.
+ * @throws NfstreamError OUT_OF_MEMORY
+ */
+export function kernelFor(capacity: number, { layout }: RecordShape, seed?: number): Kernel {
+  const tables = {
+    slots: capacity + INSERTS,
+    recordBytes: RECORD_BYTES,
+    extraBytes: layout.doubles * 8,
+    indexEntries: Math.max(FIRST_ENTRIES, 2 ** Math.ceil(Math.log2(capacity * 2))),
+  };
+  return new Kernel(tables, seed);
 }
 
 export class FlowTable {
@@ -50,19 +62,13 @@ export class FlowTable {
   #freed = -1;
   #lastFreed = -1;
 
-  /** @throws NfstreamError OUT_OF_MEMORY */
-  constructor(capacity: number, shape: RecordShape, { inserts, seed, entries = 1 << 14 }: TableOptions) {
+  /** `kernel` is one that `kernelFor` made for the same capacity and shape. */
+  constructor(capacity: number, shape: RecordShape, kernel: Kernel, entries: number = FIRST_ENTRIES) {
     this.capacity = capacity;
-    this.slots = capacity + inserts;
-    this.seed = seed ?? (Math.random() * 0x1_0000_0000) | 0;
-    const tables = {
-      slots: this.slots,
-      recordBytes: RECORD_BYTES,
-      extraBytes: shape.layout.doubles * 8,
-      indexEntries: Math.max(entries, 2 ** Math.ceil(Math.log2(capacity * 2))),
-    };
-    this.kernel = new Kernel(tables, this.seed);
-    this.store = new RecordStore(this.slots, shape, this.kernel);
+    this.slots = capacity + INSERTS;
+    this.seed = kernel.seed;
+    this.kernel = kernel;
+    this.store = new RecordStore(this.slots, shape, kernel);
     this.#setEntries(entries);
   }
 

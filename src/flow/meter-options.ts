@@ -1,4 +1,5 @@
 // What a meter is told.
+import type { Kernel } from '../kernel/kernel.ts';
 import type { AccountingMode } from './accounting.ts';
 import type { RecordShape } from './record.ts';
 
@@ -20,8 +21,8 @@ export interface MeterOptions {
   shape: RecordShape;
   /** Which rows of a batch with `owners` are this meter's; time passes with all of them. */
   owner?: number | undefined;
-  /** What the table's hash begins with, where batches bring hashes along; at random by default. */
-  seed?: number | undefined;
+  /** Made by `kernelFor` with the same capacity and shape; whose columns batches have, if they can. By default a new one. */
+  kernel?: Kernel | undefined;
   /** The number of live flows of all meters together, which `capacity` then bounds; used with Atomics. */
   live?: Int32Array | undefined;
   /** Of meters that number their packets themselves, side by side, so that no two of them give the same `flow_id`. */

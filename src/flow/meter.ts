@@ -8,7 +8,7 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
-import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
+import type { PacketBatch } from '../source/source.ts';
 import { Accounting } from './accounting.ts';
 import { DueFlows } from './due-flows.ts';
 import { ExpiryWheel } from './expiry-wheel.ts';
@@ -16,7 +16,7 @@ import { FlowFeatures } from './features.ts';
 import { FinishedFlows } from './finished-flows.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import type { FlowObserver } from './flow-observer.ts';
-import { FlowTable } from './flow-table.ts';
+import { FlowTable, kernelFor } from './flow-table.ts';
 import type { MeterOptions } from './meter-options.ts';
 import { Recency } from './recency.ts';
 import * as record from './record.ts';
@@ -89,12 +89,12 @@ export class FlowMeter {
   flowsStarted = 0;
   flowsEvicted = 0;
 
-  constructor(options: MeterOptions, columns: PacketColumns, observer: FlowObserver | null, rows = BATCH_CAPACITY) {
+  constructor(options: MeterOptions, columns: PacketColumns, observer: FlowObserver | null) {
     this.#options = options;
     this.#columns = columns;
     this.#observer = observer;
-    this.#table = new FlowTable(options.capacity, options.shape, { inserts: rows, seed: options.seed });
-    this.#kernel = this.#table.kernel;
+    this.#kernel = options.kernel ?? kernelFor(options.capacity, options.shape);
+    this.#table = new FlowTable(options.capacity, options.shape, this.#kernel);
     this.#kernel.passes.setTimeouts(
       options.inactiveTimeoutMs,
       options.expiresActive ? Number.POSITIVE_INFINITY : options.activeTimeoutMs,
@@ -141,7 +141,8 @@ export class FlowMeter {
     const { passes, found } = this.#kernel;
     this.#load(batch);
     this.#table.recycle();
-    const own = passes.take(batch.count, batch.owners === null ? ALL_ROWS : this.#owner, this.#clockMs);
+    const hasClocks = batch.clockMs === batch.timeMs ? 0 : 1;
+    const own = passes.take(batch.count, batch.owners === null ? ALL_ROWS : this.#owner, this.#clockMs, hasClocks);
     passes.hash(own, batch.hashes === null ? 0 : 1);
     passes.find(own);
     this.#observer?.touch(found, own);
@@ -198,7 +199,7 @@ export class FlowMeter {
     const { status, key, tcpFlags } = this.#columns;
     const { count, timeMs, clockMs, wireLength, owners, hashes } = batch;
     if (timeMs !== kernel.timeMs) kernel.timeMs.set(timeMs.subarray(0, count));
-    if (clockMs !== kernel.clockMs) kernel.clockMs.set(clockMs.subarray(0, count));
+    if (clockMs !== timeMs && clockMs !== kernel.clockMs) kernel.clockMs.set(clockMs.subarray(0, count));
     if (wireLength !== kernel.wireLength) kernel.wireLength.set(wireLength.subarray(0, count));
     if (status !== kernel.status) kernel.status.set(status.subarray(0, count));
     if (tcpFlags !== kernel.tcpFlags) kernel.tcpFlags.set(tcpFlags.subarray(0, count));

@@ -14,10 +14,12 @@ const PAGE_BYTES = 1 << 16;
 
 /** What kernel/index.ts exports to be called. Places are bytes. */
 interface Passes {
+  decode(count: number, bytes: number, snaplen: number, followsTunnels: number): number;
   setTables(index: number, records: number, extra: number, extraBytes: number, seed: number): void;
   setTimeouts(inactiveMs: number, activeMs: number): void;
   setIndexSize(entries: number): void;
-  take(count: number, owner: number, clockMs: number): number;
+  move(count: number, by: number): void;
+  take(count: number, owner: number, clockMs: number, hasClocks: number): number;
   hash(own: number, isGiven: number): void;
   find(own: number): number;
   findOne(i: number): number;
@@ -42,7 +44,7 @@ declare namespace WebAssembly {
 /** And the places of its columns, each a global. */
 type Places = Record<string, { readonly value: number }>;
 
-/** The tables' sizes. */
+/** What the memory is to hold. */
 export interface KernelTables {
   /** Slots, each with a record and a row beside it. */
   readonly slots: number;
@@ -52,10 +54,17 @@ export interface KernelTables {
   readonly indexEntries: number;
 }
 
+/** Pieces of memory for the bytes of captures, which the kernel decodes only where they lie in its own. */
+const SLABS = 4;
+const SLAB_BYTES = (1 << 22) + (1 << 17);
+
 let compiled: WebAssembly.Module | undefined;
 
 export class Kernel {
   readonly passes: Passes;
+  /** What the hash of a key begins with. */
+  readonly seed: number;
+  readonly buffer: ArrayBuffer;
   /** Rows of a batch at most. */
   readonly capacity: number;
   readonly timeMs: Float64Array;
@@ -69,6 +78,17 @@ export class Kernel {
   readonly status: Uint8Array;
   readonly tcpFlags: Uint8Array;
   readonly owners: Uint8Array;
+  readonly isLaterFragment: Uint8Array;
+  readonly frameAt: Int32Array;
+  readonly capturedLength: Int32Array;
+  readonly linkType: Int32Array;
+  readonly srcMacAt: Int32Array;
+  readonly dstMacAt: Int32Array;
+  readonly ipAt: Int32Array;
+  readonly ipSize: Int32Array;
+  readonly transportAt: Int32Array;
+  readonly payloadAt: Int32Array;
+  readonly ipEnd: Int32Array;
   /** Written by `take`: the latest clock up to each row, and which rows are the meter's. */
   readonly clocks: Float64Array;
   readonly rows: Int32Array;
@@ -82,33 +102,56 @@ export class Kernel {
   readonly doubles: Float64Array;
   readonly extraWords: Int32Array;
   readonly extra: Float64Array;
+  /** The bytes of a batch's columns that go from one thread to another: all, those without clocks, those without frames either. */
+  readonly batchBytes: { readonly all: Buffer; readonly frames: Buffer; readonly short: Buffer };
+  /** Where the slabs begin that nobody has. */
+  readonly #slabs: number[];
 
   /** @throws NfstreamError OUT_OF_MEMORY */
-  constructor({ slots, recordBytes, extraBytes, indexEntries }: KernelTables, seed: number) {
+  constructor({ slots, recordBytes, extraBytes, indexEntries }: KernelTables, seed: number = randomSeed()) {
     compiled ??= new WebAssembly.Module(Buffer.from(KERNEL, 'base64'));
     // Those of the columns are known to be few.
-    const bytes = PAGE_BYTES + indexEntries * 4 + slots * (recordBytes + extraBytes) + 3 * LINE_BYTES;
+    const tables = indexEntries * 4 + slots * (recordBytes + extraBytes);
+    const bytes = PAGE_BYTES + tables + SLABS * SLAB_BYTES + 4 * LINE_BYTES;
     const memory = allocate(Math.ceil(bytes / PAGE_BYTES), slots);
     const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
     this.passes = exports as unknown as Passes;
+    this.seed = seed;
     const place = (name: string): number => (exports as unknown as Places)[name].value;
     const { buffer } = memory;
+    this.buffer = buffer;
     const rows = place('ROWS');
     this.capacity = rows;
     this.timeMs = new Float64Array(buffer, place('TIMES'), rows);
     this.clockMs = new Float64Array(buffer, place('CLOCKS_IN'), rows);
     this.clocks = new Float64Array(buffer, place('CLOCKS'), rows);
     this.key = new Int32Array(buffer, place('KEYS'), (rows * place('KEY_BYTES')) / 4);
+    const bytesAt = (name: string) => new Uint8Array(buffer, place(name), rows);
+    const wordsAt = (name: string) => new Int32Array(buffer, place(name), rows);
     this.wireLength = new Uint32Array(buffer, place('WIRE_LENGTHS'), rows);
-    this.givenHashes = new Int32Array(buffer, place('HASHES_IN'), rows);
     this.sizes = new Uint32Array(buffer, place('SIZES'), rows);
-    this.rows = new Int32Array(buffer, place('OWN_ROWS'), rows);
-    this.hashes = new Int32Array(buffer, place('HASHES'), rows);
-    this.found = new Int32Array(buffer, place('FOUND'), rows);
-    this.status = new Uint8Array(buffer, place('STATUS'), rows);
-    this.tcpFlags = new Uint8Array(buffer, place('TCP_FLAGS'), rows);
-    this.owners = new Uint8Array(buffer, place('OWNERS'), rows);
+    this.givenHashes = wordsAt('HASHES_IN');
+    this.rows = wordsAt('OWN_ROWS');
+    this.hashes = wordsAt('HASHES');
+    this.found = wordsAt('FOUND');
+    this.frameAt = wordsAt('FRAMES');
+    this.capturedLength = wordsAt('CAPTURED');
+    this.linkType = wordsAt('LINK_TYPES');
+    this.srcMacAt = wordsAt('SRC_MACS');
+    this.dstMacAt = wordsAt('DST_MACS');
+    this.ipAt = wordsAt('IPS');
+    this.ipSize = wordsAt('IP_SIZES');
+    this.transportAt = wordsAt('TRANSPORTS');
+    this.payloadAt = wordsAt('PAYLOADS');
+    this.ipEnd = wordsAt('IP_ENDS');
+    this.status = bytesAt('STATUS');
+    this.tcpFlags = bytesAt('TCP_FLAGS');
+    this.owners = bytesAt('OWNERS');
+    this.isLaterFragment = bytesAt('LATER_FRAGMENT');
     this.skipped = new Float64Array(buffer, place('SKIPPED'), place('STATUSES'));
+
+    const upTo = (name: string) => Buffer.from(buffer, place('TIMES'), place(name) - place('TIMES'));
+    this.batchBytes = { all: upTo('BATCH_END'), frames: upTo('CLOCKS_IN'), short: upTo('LATER_FRAGMENT') };
 
     const index = place('TABLES');
     const records = toLine(index + indexEntries * 4);
@@ -119,7 +162,33 @@ export class Kernel {
     this.extraWords = new Int32Array(buffer, extra, (slots * extraBytes) / 4);
     this.extra = new Float64Array(buffer, extra, (slots * extraBytes) / 8);
     this.passes.setTables(index, records, extra, extraBytes, seed);
+    const slabs = toLine(extra + slots * extraBytes);
+    this.#slabs = Array.from({ length: SLABS }, (_, i) => slabs + i * SLAB_BYTES);
   }
+
+  /** One that only decodes and hashes. */
+  static forDecoding(): Kernel {
+    return new Kernel({ slots: 0, recordBytes: 0, extraBytes: 0, indexEntries: 0 });
+  }
+
+  /** `size` bytes for the frames of a capture: of the kernel's memory while it has that many, else others. */
+  takeSlab(size: number): Uint8Array {
+    const at = size <= SLAB_BYTES ? this.#slabs.pop() : undefined;
+    if (at !== undefined) return new Uint8Array(this.buffer, at, size);
+    // Not zeroed: every byte is written before it is read.
+    const { buffer, byteOffset } = Buffer.allocUnsafeSlow(size);
+    return new Uint8Array(buffer, byteOffset, size);
+  }
+
+  /** What `takeSlab` gave is not read any more. */
+  giveBack(slab: Uint8Array): void {
+    if (slab.buffer === this.buffer) this.#slabs.push(slab.byteOffset);
+  }
+}
+
+/** At random, so that nobody can tell which flows will crowd the index. */
+function randomSeed(): number {
+  return (Math.random() * 0x1_0000_0000) | 0;
 }
 
 function toLine(place: number): number {

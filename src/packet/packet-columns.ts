@@ -93,17 +93,34 @@ export class PacketColumns {
   /** End of the bytes that are captured of the innermost IP packet; link-layer padding excluded. */
   ipEnd: Int32Array;
 
-  constructor(capacity: number = BATCH_CAPACITY) {
-    this.status = new Uint8Array(capacity);
-    this.key = new Int32Array(capacity * KEY_WORDS);
-    this.tcpFlags = new Uint8Array(capacity);
-    this.isLaterFragment = new Uint8Array(capacity);
-    this.srcMacAt = new Int32Array(capacity);
-    this.dstMacAt = new Int32Array(capacity);
-    this.ipAt = new Int32Array(capacity);
-    this.ipSize = new Int32Array(capacity);
-    this.transportAt = new Int32Array(capacity);
-    this.payloadAt = new Int32Array(capacity);
-    this.ipEnd = new Int32Array(capacity);
+  /** With arrays of its own, or those of `columns`. */
+  constructor(capacity: number = BATCH_CAPACITY, columns: PacketColumns = newColumns(capacity)) {
+    this.status = columns.status;
+    this.key = columns.key;
+    this.tcpFlags = columns.tcpFlags;
+    this.isLaterFragment = columns.isLaterFragment;
+    this.srcMacAt = columns.srcMacAt;
+    this.dstMacAt = columns.dstMacAt;
+    this.ipAt = columns.ipAt;
+    this.ipSize = columns.ipSize;
+    this.transportAt = columns.transportAt;
+    this.payloadAt = columns.payloadAt;
+    this.ipEnd = columns.ipEnd;
   }
+}
+
+function newColumns(capacity: number): PacketColumns {
+  return {
+    status: new Uint8Array(capacity),
+    key: new Int32Array(capacity * KEY_WORDS),
+    tcpFlags: new Uint8Array(capacity),
+    isLaterFragment: new Uint8Array(capacity),
+    srcMacAt: new Int32Array(capacity),
+    dstMacAt: new Int32Array(capacity),
+    ipAt: new Int32Array(capacity),
+    ipSize: new Int32Array(capacity),
+    transportAt: new Int32Array(capacity),
+    payloadAt: new Int32Array(capacity),
+    ipEnd: new Int32Array(capacity),
+  };
 }

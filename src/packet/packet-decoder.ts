@@ -4,15 +4,16 @@
 //                       ▲               │
 //                       └── tunnels ◄───┘
 //
-// Two passes over a batch: plain-frame.ts takes the frames that need none of this generality, the layers the others.
+// Two passes over a batch: the kernel (kernel/decode.ts) takes the frames that need none of this generality, where their bytes
+// lie in its memory, and the layers the others.
 // Every row gets a status: METERED, or why not. Nothing throws, and no byte outside a frame's captured part is read.
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PacketBatch } from '../source/source.ts';
 import { BATCH_CAPACITY } from '../source/source.ts';
 import { DecodeState } from './decode-state.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { decodeLinkLayer } from './link-layer.ts';
-import { PacketColumns, TUNNEL_NONE } from './packet-columns.ts';
-import { decodePlainFrames, NOT_PLAIN } from './plain-frame.ts';
+import { METERED, PacketColumns, TUNNEL_NONE } from './packet-columns.ts';
 
 export interface DecoderOptions {
   /** Follow tunnels to the innermost packet. */
@@ -27,15 +28,23 @@ export interface DecoderOptions {
 
 const MAX_INT32 = 0x7fffffff;
 
+/** Status, between the two passes of a decode only, of rows that are not plain. Far above any index of SKIP_REASONS. */
+export const NOT_PLAIN = 255;
+
 export class PacketDecoder {
   /** Written by `decode`, valid until the next call. */
   readonly columns: PacketColumns;
+  readonly #kernel: Kernel | null;
   readonly #snaplen: number;
   readonly #state: DecodeState;
 
-  /** @param capacity rows; no batch may hold more */
-  constructor(options: DecoderOptions, capacity: number = BATCH_CAPACITY) {
-    this.columns = new PacketColumns(capacity);
+  /**
+   * @param capacity rows; no batch may hold more
+   * @param kernel whose columns are to be written; without one all frames go through the layers
+   */
+  constructor(options: DecoderOptions, capacity: number = BATCH_CAPACITY, kernel: Kernel | null = null) {
+    this.columns = kernel === null ? new PacketColumns(capacity) : new PacketColumns(capacity, kernel);
+    this.#kernel = kernel;
     this.#snaplen = options.snaplen;
     const fragments = options.fragments === 'assign' ? new FragmentTable(options.fragmentTableSize) : null;
     this.#state = new DecodeState(this.columns, options.decodeTunnels, fragments);
@@ -46,9 +55,21 @@ export class PacketDecoder {
    * not to be metered: such rows are left alone.
    */
   decode(batch: PacketBatch): void {
-    const state = this.#state;
-    const others = decodePlainFrames(batch, this.columns, this.#snaplen, state.decodeTunnels);
-    if (others > 0) decodeOtherFrames(state, batch, this.#snaplen);
+    const others = this.#decodePlain(batch);
+    if (others > 0) decodeOtherFrames(this.#state, batch, this.#snaplen);
+  }
+
+  /** The first pass: returns how many rows it left to the second. */
+  #decodePlain(batch: PacketBatch): number {
+    const { count, bytes, frameAt } = batch;
+    const { status } = this.columns;
+    const kernel = this.#kernel;
+    if (kernel !== null && bytes.buffer === kernel.buffer && frameAt === kernel.frameAt && status === kernel.status) {
+      const followsTunnels = this.#state.decodeTunnels ? 1 : 0;
+      return kernel.passes.decode(count, bytes.byteOffset, Math.min(this.#snaplen, MAX_INT32), followsTunnels);
+    }
+    for (let row = 0; row < count; row++) if (status[row] === METERED) status[row] = NOT_PLAIN;
+    return count;
   }
 }
 

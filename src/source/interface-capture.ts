@@ -10,7 +10,7 @@ import {
   loadCapture,
 } from '../native/capture.ts';
 import { deniedText } from './capture-rights.ts';
-import type { CaptureCounters, PacketBatch } from './source.ts';
+import type { CaptureCounters, PacketBatch, SlabPool } from './source.ts';
 
 export interface Fanout {
   /** Number of the group, 1 to 65535, of this network namespace. */
@@ -24,6 +24,8 @@ export interface InterfaceOptions extends Omit<CaptureSettings, 'isHeld'> {
   readonly reconnect: boolean;
   /** Share the packets with other captures of the same interface; these are opened on hold. */
   readonly fanout?: Fanout;
+  /** Where memory for packets comes from. */
+  readonly slabs?: SlabPool;
 }
 
 /** libpcap takes no more. */

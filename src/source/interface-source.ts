@@ -16,6 +16,7 @@ import {
   type Clock,
   type PacketBatch,
   type PacketSource,
+  type SlabPool,
   SOURCE_END,
   SOURCE_WAIT,
 } from './source.ts';
@@ -65,6 +66,7 @@ export class InterfaceSource implements PacketSource {
   #packetsRead = 0;
   #queueHighWater = 0;
   #sampledMs = Number.NEGATIVE_INFINITY;
+  readonly #slabs: SlabPool | undefined;
   /** Lets the pending `fill` end. */
   #wake: (() => void) | null = null;
   /** When capture was told to stop: what had arrived by then is still read. */
@@ -87,6 +89,7 @@ export class InterfaceSource implements PacketSource {
     );
     this.#lanes = this.#captures.length > 1 ? this.#captures.map((capture) => new CaptureLane(capture)) : [];
     this.#time = time;
+    this.#slabs = options.slabs;
     this.#handoverMs = HANDOVER_SLACK_MS + (options.immediate ? 0 : options.batchTimeoutMs);
     this.#restMs = options.immediate ? 0 : Math.min(REST_MS, options.batchTimeoutMs / 2);
     this.#restBytes = options.bufferSize * REST_SHARE;
@@ -279,8 +282,9 @@ export class InterfaceSource implements PacketSource {
   #attach(batch: PacketBatch): void {
     const room = this.#captures[0].snaplen + FRAME_ROOM;
     this.#batch = batch;
-    batch.bytes = new Uint8Array(room * this.#captures.length);
-    batch.view = new DataView(batch.bytes.buffer);
+    const size = room * this.#captures.length;
+    batch.bytes = this.#slabs?.takeSlab(size) ?? new Uint8Array(size);
+    batch.view = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, size);
     batch.clockMs = new Float64Array(batch.capacity);
     if (this.#lanes.length === 0) this.#captures[0].attach(batch);
     this.#lanes.forEach((lane, i) => {

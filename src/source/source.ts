@@ -45,15 +45,36 @@ export class PacketBatch {
   /** LINKTYPE_ value as in the capture file (https://www.tcpdump.org/linktypes.html). */
   linkType: Int32Array;
 
-  constructor(capacity: number = BATCH_CAPACITY) {
+  /** With arrays of its own, or those of `columns`. */
+  constructor(capacity: number = BATCH_CAPACITY, columns: BatchColumns = newColumns(capacity)) {
     this.capacity = capacity;
-    this.timeMs = new Float64Array(capacity);
+    this.timeMs = columns.timeMs;
     this.clockMs = this.timeMs;
-    this.frameAt = new Int32Array(capacity);
-    this.capturedLength = new Int32Array(capacity);
-    this.wireLength = new Uint32Array(capacity);
-    this.linkType = new Int32Array(capacity);
+    this.frameAt = columns.frameAt;
+    this.capturedLength = columns.capturedLength;
+    this.wireLength = columns.wireLength;
+    this.linkType = columns.linkType;
   }
+}
+
+type BatchColumns = Pick<PacketBatch, 'timeMs' | 'frameAt' | 'capturedLength' | 'wireLength' | 'linkType'>;
+
+function newColumns(capacity: number): BatchColumns {
+  return {
+    timeMs: new Float64Array(capacity),
+    frameAt: new Int32Array(capacity),
+    capturedLength: new Int32Array(capacity),
+    wireLength: new Uint32Array(capacity),
+    linkType: new Int32Array(capacity),
+  };
+}
+
+/** Memory for the bytes of captures. */
+export interface SlabPool {
+  /** `size` bytes, with whatever is in them. */
+  takeSlab(size: number): Uint8Array;
+  /** What `takeSlab` gave is not read any more. */
+  giveBack(slab: Uint8Array): void;
 }
 
 /** What time it is where nothing arrives. Sources without one leave time to their packets. */

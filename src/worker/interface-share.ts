@@ -1,4 +1,5 @@
 // A meter's share of the packets of interfaces, which the kernel gives its thread: only threads that have one load this.
+import type { Kernel } from '../kernel/kernel.ts';
 import type { ResolvedOptions } from '../options.ts';
 import { PacketDecoder } from '../packet/packet-decoder.ts';
 import { FilterAndDecode, type PacketStage } from '../packet/packet-stage.ts';
@@ -12,8 +13,8 @@ export interface InterfaceShare {
   readonly packets: PacketStage;
 }
 
-export function interfaceShareOf(options: ResolvedOptions, fanout: Fanout): InterfaceShare {
+export function interfaceShareOf(options: ResolvedOptions, kernel: Kernel, fanout: Fanout): InterfaceShare {
   const { decodeTunnels, fragments, snaplen } = options;
-  const packets = new FilterAndDecode(null, new PacketDecoder({ decodeTunnels, fragments, snaplen }));
-  return { source: interfaceSourceOf(options, fanout), packets };
+  const decoder = new PacketDecoder({ decodeTunnels, fragments, snaplen }, kernel.capacity, kernel);
+  return { source: interfaceSourceOf(options, kernel, fanout), packets: new FilterAndDecode(null, decoder) };
 }

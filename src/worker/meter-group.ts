@@ -12,6 +12,7 @@
 // not need what is held back to read these.
 import { randomInt } from 'node:crypto';
 import type { FlowBatch } from '../flow/flow-batch.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Metering } from '../metering.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
@@ -32,6 +33,8 @@ export class MeterGroup implements Metering {
   /** Used where one reader hands over rows. */
   readonly #source: PacketSource;
   readonly #packets: PacketStage;
+  /** Whose columns `packets` writes. */
+  readonly #kernel: Kernel;
   #threads: readonly MeterThread[] = [];
   /** Null where the kernel shares the packets out; undefined before that is known. */
   #reader: RowReader | null | undefined;
@@ -53,10 +56,11 @@ export class MeterGroup implements Metering {
    * `options` with `meters` above 1 and no functions in them. `source`, not open yet, and `packets` are what one meter
    * would have; they are used where the kernel does not share out the packets.
    */
-  constructor(options: ResolvedOptions, source: PacketSource, packets: PacketStage) {
+  constructor(options: ResolvedOptions, source: PacketSource, packets: PacketStage, kernel: Kernel) {
     this.#options = options;
     this.#source = source;
     this.#packets = packets;
+    this.#kernel = kernel;
   }
 
   open(): Promise<void> {
@@ -182,7 +186,7 @@ export class MeterGroup implements Metering {
     const hasFrames = readsFrames || enableNdpi || systemVisibility || plugins.length > 0;
     const hasClock = this.#source.clock !== null;
     const parcels: ParcelShape = { hasFrames, hasClock };
-    const seed = randomInt(2 ** 31);
+    const { seed } = this.#kernel;
     const live = new Int32Array(new SharedArrayBuffer(4));
     this.#threads = Array.from({ length: meters }, (_, index) => {
       const setup = { options: optionsFor(options), index, meters, fanout, parcels, seed, live };
@@ -195,7 +199,7 @@ export class MeterGroup implements Metering {
       return thread;
     });
     const byAddresses = enableNdpi;
-    const reading = { shape: parcels, byAddresses, maxPackets: packets, seed };
+    const reading = { shape: parcels, byAddresses, maxPackets: packets, kernel: this.#kernel };
     this.#reader = fanout === null ? new RowReader(this.#source, this.#packets, this.#threads, reading) : null;
     this.#merge = fanout === null && !hasClock ? new FlowMerge(this.#threads, shape) : null;
   }

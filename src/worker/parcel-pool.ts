@@ -1,8 +1,11 @@
 // The parcels of a reader: filled, on their way, read by all meters, and back. What is on the way is bounded by them.
+import type { Kernel } from '../kernel/kernel.ts';
 import { Parcel, type ParcelShape } from './parcel.ts';
 
 export interface PoolOptions {
   readonly shape: ParcelShape;
+  /** Whose columns are sent. */
+  readonly kernel: Kernel;
   /** Parcels at most, and what each has room for. */
   readonly parcels: number;
   readonly windows: number;
@@ -24,7 +27,7 @@ export class ParcelPool {
 
   /** One to be filled, with room for so many bytes of frames. Null when all are on their way. */
   take(frameBytes: number): Parcel | null {
-    const { shape, parcels, windows } = this.#options;
+    const { shape, kernel, parcels, windows } = this.#options;
     if (frameBytes > this.#options.frameBytes) return this.#takeHuge(frameBytes);
     const spare = this.#spare.pop();
     if (spare !== undefined) {
@@ -33,7 +36,7 @@ export class ParcelPool {
     }
     if (this.#made === parcels) return null;
     this.#made++;
-    return Parcel.make(this.#ids++, windows, this.#options.frameBytes, shape, true);
+    return Parcel.make(this.#ids++, windows, this.#options.frameBytes, shape, kernel, true);
   }
 
   /** One for a huge frame, in the place of another one, for once. */
@@ -42,7 +45,8 @@ export class ParcelPool {
       if (this.#made === this.#options.parcels) return null;
       this.#made++;
     }
-    return Parcel.make(this.#ids++, 1, frameBytes, this.#options.shape, false);
+    const { shape, kernel } = this.#options;
+    return Parcel.make(this.#ids++, 1, frameBytes, shape, kernel, false);
   }
 
   /** A parcel was sent to so many meters. */

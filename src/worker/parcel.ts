@@ -3,16 +3,16 @@
 //
 //   [ count, first of each window | window 0 | window 1 | ... | bytes of frames ]
 //
-//   window: [ timeMs | clockMs | key | wireLength | hash | frame columns | status | flags | owner | later fragment ]
-//                     └─ only where time goes on by itself   └── only with frames ──┘                └─ likewise
+// A window is a copy of the kernel's columns (kernel/layout.ts), as one piece of memory. Places of frames count from the
+// parcel's bytes of frames. The reader fills a parcel, every meter reads it and lets the reader know, who fills it anew then:
+// whoever keeps bytes of a packet beyond the call finds others there.
 //
-// Offsets of frames are into the bytes of the parcel. The reader fills a parcel, every meter reads it and lets the reader
-// know, who fills it anew then: whoever keeps bytes of a packet beyond the call finds others there.
-import { KEY_WORDS, type PacketColumns } from '../packet/packet-columns.ts';
-import { BATCH_CAPACITY, type PacketBatch } from '../source/source.ts';
+// All copying is done by `fill` of Buffers: `set` would copy word by word out of and into shared memory, where every word may
+// be another thread's, which takes three times as long.
+import type { Kernel } from '../kernel/kernel.ts';
+import type { PacketBatch } from '../source/source.ts';
 
-const ROWS = BATCH_CAPACITY;
-/** Where a window begins in its columns, and so each of them: a multiple of what an element takes. */
+/** What is said of each window beside it. */
 const HEAD_DOUBLES = 2;
 
 /** What is in a parcel besides what always is. */
@@ -28,6 +28,7 @@ export interface ParcelText {
   readonly id: number;
   readonly buffer: SharedArrayBuffer;
   readonly windows: number;
+  readonly windowBytes: number;
   /** Windows filled. */
   readonly filled: number;
   /** Whether it comes again. */
@@ -40,43 +41,53 @@ export class Parcel {
   readonly buffer: SharedArrayBuffer;
   /** Whether it is filled again once it was read. */
   readonly isKept: boolean;
-  readonly #windows: Window[];
+  readonly #shape: ParcelShape;
+  readonly #windowBytes: number;
+  readonly #windows: Buffer[];
   readonly #heads: Float64Array;
-  /** A Buffer for its `fill`, which copies. */
   readonly #bytes: Buffer<SharedArrayBuffer>;
   readonly #view: DataView;
-  readonly #hasFrames: boolean;
   /** Windows filled. */
   filled = 0;
   #bytesFilled = 0;
 
-  private constructor(id: number, buffer: SharedArrayBuffer, windows: number, shape: ParcelShape, isKept: boolean) {
+  private constructor({ id, buffer, windows, windowBytes, isKept }: Omit<ParcelText, 'filled'>, shape: ParcelShape) {
     this.id = id;
     this.buffer = buffer;
     this.isKept = isKept;
-    this.#hasFrames = shape.hasFrames;
+    this.#shape = shape;
+    this.#windowBytes = windowBytes;
     this.#heads = new Float64Array(buffer, 0, windows * HEAD_DOUBLES);
-    const taken = new Taken(buffer, this.#heads.byteLength);
-    this.#windows = Array.from({ length: windows }, () => new Window(taken, shape));
-    this.#bytes = Buffer.from(buffer, taken.at);
-    this.#view = new DataView(buffer, taken.at);
+    const from = this.#heads.byteLength;
+    this.#windows = Array.from({ length: windows }, (_, i) => Buffer.from(buffer, from + i * windowBytes, windowBytes));
+    const framesAt = from + windows * windowBytes;
+    this.#bytes = Buffer.from(buffer, framesAt);
+    this.#view = new DataView(buffer, framesAt);
   }
 
-  /** One to be filled, with room for so many batches and bytes of frames. */
-  static make(id: number, windows: number, frameBytes: number, shape: ParcelShape, isKept: boolean): Parcel {
-    const bytes = windows * (HEAD_DOUBLES * 8 + windowBytes(shape)) + (shape.hasFrames ? frameBytes : 0);
-    return new Parcel(id, new SharedArrayBuffer(bytes), windows, shape, isKept);
+  /** One to be filled, with room for so many of the kernel's batches and bytes of frames. */
+  static make(
+    id: number,
+    windows: number,
+    frameBytes: number,
+    shape: ParcelShape,
+    kernel: Kernel,
+    isKept: boolean,
+  ): Parcel {
+    const windowBytes = columnBytes(kernel, shape).length;
+    const bytes = windows * (HEAD_DOUBLES * 8 + windowBytes) + (shape.hasFrames ? frameBytes : 0);
+    return new Parcel({ id, buffer: new SharedArrayBuffer(bytes), windows, windowBytes, isKept }, shape);
   }
 
   /** One that came. */
-  static received({ id, buffer, windows, isKept }: ParcelText, shape: ParcelShape): Parcel {
-    return new Parcel(id, buffer, windows, shape, isKept);
+  static received(text: ParcelText, shape: ParcelShape): Parcel {
+    return new Parcel(text, shape);
   }
 
   /** What to send of it. */
   get text(): ParcelText {
     const { id, buffer, filled, isKept } = this;
-    return { id, buffer, windows: this.#windows.length, filled, isKept };
+    return { id, buffer, windows: this.#windows.length, windowBytes: this.#windowBytes, filled, isKept };
   }
 
   /** Bytes of frames that there is room for. */
@@ -96,30 +107,32 @@ export class Parcel {
   }
 
   /**
-   * Copies what the source has read, with the bytes of frames at `[from, to)`, and shows the rows in `batch` and `columns` for
-   * the packet stage to fill. There must be room.
+   * Copies the batch whose columns are the kernel's, with the hashes and owners of its rows and the bytes of frames at
+   * `[from, to)`. There must be room. The batch's places are those in the parcel then.
    */
-  append(read: PacketBatch, from: number, to: number, batch: PacketBatch, columns: PacketColumns): void {
+  append(batch: PacketBatch, from: number, to: number, kernel: Kernel): void {
     const at = this.filled++;
-    const window = this.#windows[at];
-    this.#heads[at * HEAD_DOUBLES] = read.count;
-    this.#heads[at * HEAD_DOUBLES + 1] = read.first;
-    window.copyRows(read);
-    if (window.frames !== null) {
-      // `set` copies into shared memory word by word, which takes three times as long.
-      this.#bytes.fill(read.bytes.subarray(from, to), this.#bytesFilled, this.#bytesFilled + to - from);
-      window.frames.copyRows(read, this.#bytesFilled - from);
+    const { count, first, bytes, clockMs } = batch;
+    if (this.#shape.hasClock && clockMs !== kernel.clockMs) kernel.clockMs.set(clockMs);
+    this.#heads[at * HEAD_DOUBLES] = count;
+    this.#heads[at * HEAD_DOUBLES + 1] = first;
+    if (this.#shape.hasFrames) {
+      kernel.passes.move(count, this.#bytesFilled - from);
+      this.#bytes.fill(bytes.subarray(from, to), this.#bytesFilled, this.#bytesFilled + to - from);
       this.#bytesFilled += to - from;
     }
-    this.show(at, batch, columns);
+    this.#windows[at].fill(columnBytes(kernel, this.#shape));
   }
 
-  /** Points a batch and its columns at window number `at`. */
-  show(at: number, batch: PacketBatch, columns: PacketColumns): void {
-    this.#windows[at].show(batch, columns);
+  /** Brings window number `at` into the kernel's columns, which are the batch's. */
+  show(at: number, batch: PacketBatch, kernel: Kernel): void {
+    columnBytes(kernel, this.#shape).fill(this.#windows[at]);
     batch.count = this.#heads[at * HEAD_DOUBLES];
     batch.first = this.#heads[at * HEAD_DOUBLES + 1];
-    if (!this.#hasFrames) return;
+    batch.owners = kernel.owners;
+    batch.hashes = kernel.givenHashes;
+    batch.clockMs = this.#shape.hasClock ? kernel.clockMs : kernel.timeMs;
+    if (!this.#shape.hasFrames) return;
     batch.bytes = this.#bytes;
     batch.view = this.#view;
   }
@@ -131,130 +144,8 @@ export class Parcel {
   }
 }
 
-/** The columns of one batch. */
-class Window {
-  readonly timeMs: Float64Array;
-  readonly clockMs: Float64Array;
-  readonly key: Int32Array;
-  readonly wireLength: Uint32Array;
-  readonly hashes: Int32Array;
-  readonly frames: FrameColumns | null;
-  readonly status: Uint8Array;
-  readonly tcpFlags: Uint8Array;
-  readonly owners: Uint8Array;
-
-  constructor(taken: Taken, { hasFrames, hasClock }: ParcelShape) {
-    const { buffer } = taken;
-    this.timeMs = new Float64Array(buffer, taken.take(ROWS * 8), ROWS);
-    this.clockMs = hasClock ? new Float64Array(buffer, taken.take(ROWS * 8), ROWS) : this.timeMs;
-    this.key = taken.words(ROWS * KEY_WORDS);
-    this.wireLength = new Uint32Array(buffer, taken.take(ROWS * 4), ROWS);
-    this.hashes = taken.words(ROWS);
-    this.frames = hasFrames ? new FrameColumns(taken) : null;
-    this.status = taken.bytes(ROWS);
-    this.tcpFlags = taken.bytes(ROWS);
-    this.owners = taken.bytes(ROWS);
-  }
-
-  /** HOT PATH. */
-  copyRows({ count, timeMs, clockMs, wireLength }: PacketBatch): void {
-    const { timeMs: times, clockMs: clocks, wireLength: lengths } = this;
-    for (let row = 0; row < count; row++) {
-      times[row] = timeMs[row];
-      lengths[row] = wireLength[row];
-    }
-    if (clocks !== times) for (let row = 0; row < count; row++) clocks[row] = clockMs[row];
-  }
-
-  show(batch: PacketBatch, columns: PacketColumns): void {
-    batch.timeMs = this.timeMs;
-    batch.clockMs = this.clockMs;
-    batch.wireLength = this.wireLength;
-    batch.owners = this.owners;
-    batch.hashes = this.hashes;
-    columns.status = this.status;
-    columns.key = this.key;
-    columns.tcpFlags = this.tcpFlags;
-    this.frames?.show(batch, columns);
-  }
-}
-
-/** Those that only whoever looks at packets reads. */
-class FrameColumns {
-  readonly frameAt: Int32Array;
-  readonly capturedLength: Int32Array;
-  readonly #srcMacAt: Int32Array;
-  readonly #dstMacAt: Int32Array;
-  readonly #ipAt: Int32Array;
-  readonly #ipSize: Int32Array;
-  readonly #transportAt: Int32Array;
-  readonly #payloadAt: Int32Array;
-  readonly #ipEnd: Int32Array;
-  readonly #isLaterFragment: Uint8Array;
-
-  constructor(taken: Taken) {
-    this.frameAt = taken.words(ROWS);
-    this.capturedLength = taken.words(ROWS);
-    this.#srcMacAt = taken.words(ROWS);
-    this.#dstMacAt = taken.words(ROWS);
-    this.#ipAt = taken.words(ROWS);
-    this.#ipSize = taken.words(ROWS);
-    this.#transportAt = taken.words(ROWS);
-    this.#payloadAt = taken.words(ROWS);
-    this.#ipEnd = taken.words(ROWS);
-    this.#isLaterFragment = taken.bytes(ROWS);
-  }
-
-  /** HOT PATH. `by`: how far the frames were moved. */
-  copyRows({ count, frameAt, capturedLength }: PacketBatch, by: number): void {
-    const { frameAt: places, capturedLength: lengths } = this;
-    for (let row = 0; row < count; row++) {
-      places[row] = frameAt[row] + by;
-      lengths[row] = capturedLength[row];
-    }
-  }
-
-  show(batch: PacketBatch, columns: PacketColumns): void {
-    batch.frameAt = this.frameAt;
-    batch.capturedLength = this.capturedLength;
-    columns.srcMacAt = this.#srcMacAt;
-    columns.dstMacAt = this.#dstMacAt;
-    columns.ipAt = this.#ipAt;
-    columns.ipSize = this.#ipSize;
-    columns.transportAt = this.#transportAt;
-    columns.payloadAt = this.#payloadAt;
-    columns.ipEnd = this.#ipEnd;
-    columns.isLaterFragment = this.#isLaterFragment;
-  }
-}
-
-/** Of `Window`. */
-function windowBytes({ hasFrames, hasClock }: ParcelShape): number {
-  const doubles = hasClock ? 2 : 1;
-  const words = KEY_WORDS + 2 + (hasFrames ? 9 : 0);
-  return ROWS * (doubles * 8 + words * 4 + 3 + (hasFrames ? 1 : 0));
-}
-
-/** Memory, piece by piece. */
-class Taken {
-  readonly buffer: SharedArrayBuffer;
-  at: number;
-
-  constructor(buffer: SharedArrayBuffer, at: number) {
-    this.buffer = buffer;
-    this.at = at;
-  }
-
-  take(bytes: number): number {
-    this.at += bytes;
-    return this.at - bytes;
-  }
-
-  words(count: number): Int32Array {
-    return new Int32Array(this.buffer, this.take(count * 4), count);
-  }
-
-  bytes(count: number): Uint8Array {
-    return new Uint8Array(this.buffer, this.take(count), count);
-  }
+/** What of the kernel's columns is in a window. */
+function columnBytes({ batchBytes }: Kernel, { hasFrames, hasClock }: ParcelShape): Buffer {
+  if (hasClock) return batchBytes.all;
+  return hasFrames ? batchBytes.frames : batchBytes.short;
 }

@@ -1,13 +1,12 @@
 // The reader of several meters: packets of one source, filtered and decoded once, to all of them.
 //
-//   source -> frames into a parcel -> filter -> decode -> whose row is it? -> the parcel to every meter
+//   source -> filter -> decode -> whose row is it? -> rows and frames into a parcel -> the parcel to every meter
 //
 // All meters read the same rows, each with the same batches and the same time, and each meters its own: what a meter makes
 // of them is what a single one would have made of them. Rows of a flow, in both directions, are one meter's. Fragments
 // find their flow here. When all parcels are on their way the reader waits, and so does the source: for an interface, the
 // kernel.
-import { hashKey } from '../flow/key.ts';
-import * as packet from '../packet/packet-columns.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
 import type { MeterThread } from './meter-thread.ts';
@@ -15,8 +14,8 @@ import { hashAddresses, ownerOf } from './owner.ts';
 import type { Parcel, ParcelShape } from './parcel.ts';
 import { ParcelPool } from './parcel-pool.ts';
 
-// Own constants are folded into the code, imported ones are not.
-const { KEY_WORDS, METERED } = packet;
+/** Of `Passes.take`: all rows. */
+const ALL_ROWS = -1;
 
 /** Parcels: enough that a meter that is slower for a while holds nobody up. */
 const PARCELS = 6;
@@ -31,8 +30,8 @@ export interface RowReaderOptions {
   /** Whether flows between the same two addresses are one meter's. */
   readonly byAddresses: boolean;
   readonly maxPackets: number;
-  /** What hashes begin with. */
-  readonly seed: number;
+  /** Whose columns the packet stage writes, and whose seed hashes begin with. */
+  readonly kernel: Kernel;
 }
 
 export class RowReader {
@@ -41,9 +40,7 @@ export class RowReader {
   readonly #threads: readonly MeterThread[];
   readonly #options: RowReaderOptions;
   readonly #pool: ParcelPool;
-  /** As the source reads it, and the same in a parcel. */
-  readonly #read = new PacketBatch();
-  readonly #batch = new PacketBatch();
+  readonly #read: PacketBatch;
   /** To be filled on. */
   #parcel: Parcel | null = null;
   #toldMs = Number.NEGATIVE_INFINITY;
@@ -56,8 +53,15 @@ export class RowReader {
     this.#packets = packets;
     this.#threads = threads;
     this.#options = options;
-    const { shape } = options;
-    this.#pool = new ParcelPool({ shape, parcels: PARCELS, windows: PARCEL_WINDOWS, frameBytes: PARCEL_FRAME_BYTES });
+    const { shape, kernel } = options;
+    this.#read = new PacketBatch(kernel.capacity, kernel);
+    this.#pool = new ParcelPool({
+      shape,
+      kernel,
+      parcels: PARCELS,
+      windows: PARCEL_WINDOWS,
+      frameBytes: PARCEL_FRAME_BYTES,
+    });
   }
 
   /** Reads the open source to its end, or until `isStopped`. Never rejects: see `damage`. */
@@ -94,7 +98,7 @@ export class RowReader {
     for (const thread of this.#threads) thread.send({ type: 'end' });
   }
 
-  /** Puts the batch into a parcel, decodes it there, and says whose its rows are. */
+  /** Decodes the batch, says whose its rows are, and puts it into a parcel. */
   #handOver(): Promise<void> | undefined {
     const read = this.#read;
     const { hasFrames } = this.#options.shape;
@@ -105,31 +109,25 @@ export class RowReader {
       this.#parcel = this.#pool.take(to - from);
       if (this.#parcel === null) return this.#pool.returned().then(() => this.#handOver());
     }
-    const batch = this.#batch;
-    if (!hasFrames) {
-      batch.bytes = read.bytes;
-      batch.view = read.view;
-      batch.frameAt = read.frameAt;
-      batch.capturedLength = read.capturedLength;
-    }
-    batch.linkType = read.linkType;
-    this.#parcel.append(read, from, to, batch, this.#packets.columns);
-    this.#packets.apply(batch);
-    this.#distribute(batch);
+    this.#packets.apply(read);
+    this.#distribute(read);
+    this.#parcel.append(read, from, to, this.#options.kernel);
     return undefined;
   }
 
   /** HOT PATH: hashes each metered row's key, and says whose the row is. */
-  #distribute({ count, hashes, owners }: PacketBatch): void {
-    const { key, status } = this.#packets.columns;
-    const { seed, byAddresses } = this.#options;
+  #distribute({ count }: PacketBatch): void {
+    const { passes, rows, hashes, givenHashes, owners, key, seed } = this.#options.kernel;
+    const { byAddresses } = this.#options;
     const meters = this.#threads.length;
-    if (hashes === null || owners === null) return;
-    for (let row = 0; row < count; row++) {
-      owners[row] = 0;
-      if (status[row] !== METERED) continue;
-      const hash = hashKey(key, row * KEY_WORDS, seed);
-      hashes[row] = hash;
+    // Rows that are not metered are meter 0's.
+    owners.fill(0, 0, count);
+    const metered = passes.take(count, ALL_ROWS, 0, 0);
+    passes.hash(metered, 0);
+    for (let i = 0; i < metered; i++) {
+      const row = rows[i];
+      const hash = hashes[i];
+      givenHashes[row] = hash;
       owners[row] = ownerOf(byAddresses ? hashAddresses(key, row, seed) : hash, meters);
     }
   }

@@ -1,5 +1,6 @@
 // Rows that another thread has read, filtered and decoded, as a source and a packet stage at once: what it shows is
 // decoded already.
+import type { Kernel } from '../kernel/kernel.ts';
 import { PacketColumns } from '../packet/packet-columns.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { type Clock, type PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
@@ -23,7 +24,8 @@ export class RowSource implements PacketSource, PacketStage {
   readonly capture = null;
   readonly isDraining = false;
   readonly problem = null;
-  readonly columns = new PacketColumns();
+  readonly columns: PacketColumns;
+  readonly #kernel: Kernel;
   readonly clock: Clock | null;
   readonly #shape: ParcelShape;
   readonly #feed: RowFeed;
@@ -38,7 +40,10 @@ export class RowSource implements PacketSource, PacketStage {
   #isOver = false;
   #wake: (() => void) | null = null;
 
-  constructor(shape: ParcelShape, feed: RowFeed) {
+  /** @param kernel whose columns the batch that is read has */
+  constructor(shape: ParcelShape, feed: RowFeed, kernel: Kernel) {
+    this.columns = new PacketColumns(kernel.capacity, kernel);
+    this.#kernel = kernel;
     this.#shape = shape;
     this.clock = shape.hasClock ? { now: () => this.#now() } : null;
     this.#feed = feed;
@@ -78,7 +83,7 @@ export class RowSource implements PacketSource, PacketStage {
     batch.count = 0;
     if (this.#isOver) return SOURCE_END;
     if (this.#hasRows) {
-      this.#parcels[0].show(this.#at++, batch, this.columns);
+      this.#parcels[0].show(this.#at++, batch, this.#kernel);
       return batch.count;
     }
     return this.#parcels.length === 0 && this.#hasEnded ? SOURCE_END : SOURCE_WAIT;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FlowTable } from '../../src/flow/flow-table.ts';
+import { FlowTable, kernelFor } from '../../src/flow/flow-table.ts';
 import { hashKey } from '../../src/flow/key.ts';
 import { DOUBLE_SEQUENCE, RECORD_DOUBLES } from '../../src/flow/record.ts';
 import { CLASSIC_SHAPE } from '../../src/flow/schema.ts';
@@ -26,7 +26,7 @@ describe('the flow table', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), fc.integer(), (steps, seed) => {
         // So small an index has runs that touch and wrap around.
-        const table = new FlowTable(100, CLASSIC_SHAPE, { inserts: 300, seed, entries: 8 });
+        const table = new FlowTable(100, CLASSIC_SHAPE, kernelFor(100, CLASSIC_SHAPE, seed), 8);
         const model = new Map<string, number>();
         const freed = new Set<number>();
         for (const { insert, recycle, a, b } of steps) {

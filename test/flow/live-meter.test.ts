@@ -23,7 +23,7 @@ class LiveRun {
   readonly ended: { record: TestRecord; atMs: number }[] = [];
 
   constructor(options: Partial<MeterOptions> = {}, observer: FlowObserver | null = null) {
-    this.meter = new FlowMeter({ ...OPTIONS, expiresActive: true, ...options }, this.#columns, observer, 1);
+    this.meter = new FlowMeter({ ...OPTIONS, expiresActive: true, ...options }, this.#columns, observer);
     this.#batch.clockMs = new Float64Array(1);
     this.#batch.count = 1;
   }

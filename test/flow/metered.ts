@@ -68,7 +68,7 @@ export function meterPackets(
 ): Run {
   const columns = new PacketColumns(batchSize);
   const batch = new PacketBatch(batchSize);
-  const meter = new FlowMeter({ ...OPTIONS, ...options }, columns, observer, batchSize);
+  const meter = new FlowMeter({ ...OPTIONS, ...options }, columns, observer);
   const records: TestRecord[] = [];
   const take = () => {
     for (const finished of meter.takeFinished()) {

@@ -1,5 +1,6 @@
 // Test support: frames to batches, rows to readable objects.
 
+import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { PacketColumns } from '../../src/packet/packet-columns.ts';
 import { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL, KEY_WORDS, SKIP_REASONS } from '../../src/packet/packet-columns.ts';
 import type { DecoderOptions } from '../../src/packet/packet-decoder.ts';
@@ -41,10 +42,12 @@ export const DEFAULT_OPTIONS: DecoderOptions = { decodeTunnels: true, fragments:
 /** Bytes around each frame that no decoder may look at; they look like the middle of an IPv4 packet. */
 const GUARD_BYTES = 32;
 
-export function makeBatch(frames: readonly Frame[]): PacketBatch {
-  const batch = new PacketBatch(frames.length);
+/** With a kernel: in its columns and its memory, as many as there is room for. */
+export function makeBatch(frames: readonly Frame[], kernel?: Kernel): PacketBatch {
+  const batch = new PacketBatch(frames.length, kernel);
   const total = frames.reduce((sum, frame) => sum + frame.bytes.length + GUARD_BYTES, GUARD_BYTES);
-  const bytes = new Uint8Array(total).fill(0x45);
+  const bytes = (kernel?.takeSlab(total) ?? new Uint8Array(total)).fill(0x45);
+  kernel?.giveBack(bytes);
   let at = GUARD_BYTES;
   for (const [row, frame] of frames.entries()) {
     bytes.set(frame.bytes, at);
@@ -56,7 +59,7 @@ export function makeBatch(frames: readonly Frame[]): PacketBatch {
     at += frame.bytes.length + GUARD_BYTES;
   }
   batch.bytes = bytes;
-  batch.view = new DataView(bytes.buffer);
+  batch.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   batch.count = frames.length;
   return batch;
 }
