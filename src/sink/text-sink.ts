@@ -106,6 +106,7 @@ export abstract class TextSink implements Sink {
     const parts = this.#parts;
     const literals = this.#literals;
     const numbers = this.#numbers;
+    const metrics = batch.metrics(row);
     writer.reserve(this.#rowBytes);
     let { view, at } = writer;
     for (let part = 0; part < parts.length; part += PART_WORDS) {
@@ -148,7 +149,7 @@ export abstract class TextSink implements Sink {
           break;
         case OTHER:
           writer.at = at;
-          this.cell(this.#columns[which].read(store, row, batch.metrics(row)), batch, row);
+          this.cell(this.#columns[which].read(store, row, metrics), batch, row);
           writer.reserve(this.#rowBytes);
           ({ view, at } = writer);
           break;
