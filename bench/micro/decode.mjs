@@ -1,62 +1,49 @@
 // node bench/micro/decode.mjs [--rounds N] [--dist FOLDER]
 //
-// Parsing and decoding, ns a packet, for each kind of frame: 20,000 packets over 5,000 flows in memory, again and again, the
+// Parsing and decoding, ns a packet, for each kind of frame: a file of 200,000 packets over 2,000 flows, metered again and again, the
 // quickest tenth of the rounds. The last row has all kinds in random order.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { randomIntegers } from '../capture-writer.mjs';
 import { cpuModel, print } from '../table.mjs';
-import { args, load, markdown } from './dist.mjs';
+import { args, markdown } from './dist.mjs';
 import { FRAMES } from './frames.mjs';
 import { quick } from './quick.mjs';
+import { timeStages } from './stage-times.mjs';
 
-const PACKETS = 20_000;
-const FLOWS = 5000;
+const PACKETS = 200_000;
+const FLOWS = 2000;
 
-const { recogniseCapture } = await load('source/recognise.js');
-const { PacketBatch } = await load('source/source.js');
-const { PacketDecoder } = await load('packet/packet-decoder.js');
-const { FilterAndDecode } = await load('packet/packet-stage.js');
-const { DEFAULTS } = await load('options.js');
-
-const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '200' } } });
+const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '20' } } });
 const random = randomIntegers(5);
 const kinds = Object.keys(FRAMES);
-const rows = [...kinds, 'all kinds in random order'].map((kind) => {
-  const pick = () => FRAMES[kind] ?? FRAMES[kinds[random(kinds.length)]];
-  return [kind, ...measureKind(Array.from({ length: PACKETS }, () => pick()(random(FLOWS)))), ''];
-});
+const folder = mkdtempSync(join(tmpdir(), 'bench-decode-'));
+const rows = [];
+try {
+  for (const kind of [...kinds, 'all kinds in random order']) rows.push([kind, ...(await measureKind(kind)), '']);
+} finally {
+  rmSync(folder, { recursive: true });
+}
 console.log(`${cpuModel()}, Node ${process.version}: ns a packet`);
 print([['', 'parse', 'decode', 'frame bytes', ''], ...rows], { markdown });
 
-/** @param {readonly Uint8Array[]} frames */
-function measureKind(frames) {
-  const bytes = captureOf(frames);
-  const view = new DataView(bytes.buffer);
-  const batch = new PacketBatch();
-  batch.bytes = bytes;
-  batch.view = view;
-  // One for each kind: what it has learnt of another one's fragments must not count.
-  const stage = new FilterAndDecode(null, new PacketDecoder({ ...DEFAULTS, fragments: 'assign', decodeTunnels: true }));
-  const parsing = [];
-  const decoding = [];
+/** @param {string} kind of FRAMES, or another name for any of them */
+async function measureKind(kind) {
+  const ids = Array.from({ length: FLOWS }, (_, id) => id);
+  const frames = (kind in FRAMES ? [kind] : kinds).flatMap((one) => ids.map(FRAMES[one]));
+  const bytes = captureOf(Array.from({ length: PACKETS }, () => frames[random(frames.length)]));
+  const source = join(folder, 'kind.pcap');
+  writeFileSync(source, bytes);
+  const parse = [];
+  const decode = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    const parser = recogniseCapture(view, 0);
-    let [parse, decode, at] = [0, 0, 0];
-    for (;;) {
-      const start = performance.now();
-      const rows = parser.parse(batch, view, at, bytes.length);
-      const parsed = performance.now();
-      parse += parsed - start;
-      if (rows === 0) break;
-      at = parser.next;
-      batch.count = rows;
-      stage.apply(batch);
-      decode += performance.now() - parsed;
-    }
-    parsing.push((parse * 1e6) / frames.length);
-    decoding.push((decode * 1e6) / frames.length);
+    const [{ ns }] = (await timeStages({ source, enableNdpi: false })).samples;
+    parse.push(ns.parse);
+    decode.push(ns.decode);
   }
-  return [quick(parsing).toFixed(1), quick(decoding).toFixed(1), (bytes.length / frames.length - 16).toFixed(0)];
+  return [quick(parse).toFixed(1), quick(decode).toFixed(1), (bytes.length / PACKETS - 16).toFixed(0)];
 }
 
 /** A classic pcap file. @param {readonly Uint8Array[]} frames */
