@@ -16,7 +16,7 @@ import { cpuModel, print } from '../table.mjs';
 import { args, load, markdown } from './dist.mjs';
 import { quick } from './quick.mjs';
 
-const { FlowTable } = await load('flow/flow-table.js');
+const { FlowTable, kernelFor } = await load('flow/flow-table.js');
 const { FlowMeter } = await load('flow/meter.js');
 const { hashKey } = await load('flow/key.js');
 const { DOUBLE_SEQUENCE, RECORD_DOUBLES } = await load('flow/record.js');
@@ -65,7 +65,7 @@ function writeKey(key, at, id) {
 }
 
 function measureTable(flows) {
-  const table = new FlowTable(CAPACITY, shape, { inserts: CAPACITY });
+  const table = new FlowTable(CAPACITY, shape, kernelFor(CAPACITY, shape));
   const keys = keysOf(flows * 2);
   const hashes = new Int32Array(flows * 2);
   const operations = Math.min(OPS_A_ROUND, flows);
