@@ -141,6 +141,12 @@ export class FlowTable {
     this.live--;
   }
 
+  /** Counts a flow as gone and leaves its slot to nobody: for the end of the run, after which nothing is looked up. */
+  abandon(slot: number): void {
+    this.store.doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] = 0;
+    this.live--;
+  }
+
   #homeOf(slot: number): number {
     return hashKey(this.store.words, slot * RECORD_WORDS, this.seed);
   }

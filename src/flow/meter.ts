@@ -50,6 +50,9 @@ const ALL_ROWS = -1;
 /** Of `Passes.count`: no row is settled yet. */
 const NONE_SETTLED = -1;
 
+/** Flows whose records are loaded before the first of them is ended. */
+const AHEAD = 64;
+
 /** A clock reading that no clock reaches. */
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -84,6 +87,8 @@ export class FlowMeter {
   /** Slots of conversations that the active timeout cut, and that no packet has come for since. */
   #resting = 0;
   packetsMetered = 0;
+  /** Where passes leave what they loaded, so that it is loaded; read by nobody. */
+  warmed = 0;
   /** By status (index into SKIP_REASONS). */
   readonly packetsSkipped: Float64Array;
   flowsStarted = 0;
@@ -180,15 +185,19 @@ export class FlowMeter {
 
   /**
    * Ends up to `limit` of the live flows, the least recently used first: as inactive those that are, the others by
-   * termination, or the end of TCP. Returns whether any are left.
+   * termination, or the end of TCP. Returns whether any are left. No packets may be metered from then on.
    */
   terminate(limit: number): boolean {
     this.#order = Number.POSITIVE_INFINITY;
     for (let i = 0; i < limit; i++) {
+      if (i % AHEAD === 0) this.warmed = this.#recency.touch(AHEAD);
       const slot = this.#recency.next();
       if (slot < 0) return false;
-      this.#wheel.remove(slot);
-      this.#finish(slot, this.#reasonOf(slot, EXPORT_TERMINATION));
+      if (!this.#isResting(slot)) {
+        this.#finished.push(this.#table.store, slot, this.#reasonOf(slot, EXPORT_TERMINATION), this.#order);
+      } else this.#resting--;
+      this.#table.abandon(slot);
+      if (this.#live !== null) Atomics.sub(this.#live, 0, 1);
     }
     return this.#table.live > 0;
   }

@@ -8,7 +8,7 @@ import type { FlowTable } from './flow-table.ts';
 import * as record from './record.ts';
 
 // Own constants are folded into the code (see meter.ts).
-const { DOUBLE_SEQUENCE, RECORD_DOUBLES } = record;
+const { DOUBLE_SEQUENCE, RECORD_DOUBLES, RECORD_WORDS, WORD_PACKETS } = record;
 
 /** A number and a slot share a double: this is how far they reach exactly. */
 const EXACT = Number.MAX_SAFE_INTEGER;
@@ -38,6 +38,23 @@ export class Recency {
       const sequence = (packed - slot) / this.#slots + this.#oldest;
       if (doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE] === sequence) return slot;
     }
+  }
+
+  /**
+   * Loads the records of the next `count` flows that `next` will most likely give: the loads do not wait for each other, as
+   * they would where each flow is dealt with before the next one is looked for. Returns a number of no meaning.
+   */
+  touch(count: number): number {
+    if (this.#at >= this.#sorted.length && this.#table.live > 0) this.#sort();
+    const { words, extraWords, layout } = this.#table.store;
+    const width = layout.doubles * 2;
+    const to = Math.min(this.#at + count, this.#sorted.length);
+    let sum = 0;
+    for (let i = this.#at; i < to; i++) {
+      const slot = this.#sorted[i] % this.#slots;
+      sum ^= words[slot * RECORD_WORDS] ^ words[slot * RECORD_WORDS + WORD_PACKETS] ^ extraWords[slot * width];
+    }
+    return sum;
   }
 
   /** Sorts the live flows. A freed slot has the number 0, no packet has. */
