@@ -12,7 +12,7 @@ export const { Streamer, NfstreamError } = (await import(pathToFileURL(LIBRARY).
 export const fixture = (name: string): string => join(ROOT, 'fixtures', name);
 
 export interface Outcome {
-  /** Records as JSON, sorted: which meter is first is not said. */
+  /** Records as JSON, in the order in which they came. */
   readonly flows: string[];
   readonly stats: Omit<StreamerStats, 'seconds'>;
   readonly error: Library.NfstreamError | undefined;
@@ -29,7 +29,7 @@ export async function outcomeOf(options: StreamerOptions): Promise<Outcome> {
     error = caught;
   }
   const { seconds: _, ...stats } = streamer.stats;
-  return { flows: flows.sort(), stats, error: error as Library.NfstreamError | undefined };
+  return { flows, stats, error: error as Library.NfstreamError | undefined };
 }
 
 /** What is in the ledger as read, and what became of it. */
