@@ -89,7 +89,10 @@ export class FlowTable {
     return -1;
   }
 
-  /** Takes a slot for a new flow and writes its key; all other words are zero. The caller made room before. */
+  /**
+   * Takes a slot for a new flow and writes its key; all other words are zero. The caller made room before, and has the number
+   * of the flow's first packet written before the next call.
+   */
   insert(key: Int32Array, at: number, hash: number): number {
     if (this.live * 2 >= this.#entries) this.#growIndex();
     const { words } = this.store;
