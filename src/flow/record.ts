@@ -46,7 +46,7 @@ export const WORD_PSH = 30;
  */
 export const DOUBLE_ORDER = 6;
 /** Instead, from when it is known: how many were exported before it. */
-export const DOUBLE_ID = DOUBLE_ORDER;
+export const DOUBLE_ID = 6;
 export const DOUBLE_START = 8;
 export const DOUBLE_END = 9;
 export const DOUBLE_CLOCK = 10;
