@@ -6,7 +6,7 @@
 // `flow.metrics` as soon as they are there.
 import { instanceText } from '../check-option.ts';
 import type { NfstreamError } from '../errors.ts';
-import { copyOf, type Findings } from '../flow/fields/ndpi.ts';
+import { type Findings, NDPI_FIELDS } from '../flow/fields/ndpi.ts';
 import type { Flow } from '../flow/flow.ts';
 import type { FlowObserver } from '../flow/flow-observer.ts';
 import type { RecordStore } from '../flow/record.ts';
@@ -62,9 +62,11 @@ export class Labeller implements FlowObserver {
     this.#metrics = Object.values(metrics);
     const names = classifiers.map(({ name }) => name);
     // Looking for what user code keeps means looking at each flow's own objects.
-    const areKept = classifiers.length > 0 || guard !== null || ndpi !== null;
+    const areKept = classifiers.length > 0 || guard !== null;
     this.#hasUserCode = classifiers.length > 0 || this.#metrics.length > 0;
-    this.#flows = areKept ? new FlowObjects(this.#metricNames, names) : new FlowCursor(this.#metricNames);
+    this.#flows = areKept
+      ? new FlowObjects(this.#metricNames, names)
+      : new FlowCursor(this.#metricNames, ndpi === null ? [] : NDPI_FIELDS.map(({ name }) => name));
     this.#packet = packet;
     this.#guard = guard;
     this.terminations = new Terminations(classifiers);
@@ -166,11 +168,7 @@ export class Labeller implements FlowObserver {
   #dissect(ndpi: NdpiDissector, row: number, slot: number): void {
     Packet.move(this.#packet, row);
     const findings = ndpi.show(this.#packet, slot, this.#store as RecordStore);
-    if (findings !== undefined && this.#hasUserCode) this.#label(slot, findings);
-  }
-
-  #label(slot: number, findings: Findings): void {
-    Object.assign(this.#flows.at(slot).metrics, copyOf(findings));
+    if (findings !== undefined && this.#hasUserCode) this.#flows.label(slot, findings);
   }
 
   #classify(
@@ -259,7 +257,7 @@ export class Labeller implements FlowObserver {
     const ndpi = this.#ndpi;
     if (ndpi?.wants(slot)) {
       const findings = ndpi.end(slot, this.#store as RecordStore);
-      if (this.#hasUserCode) this.#label(slot, findings);
+      if (this.#hasUserCode) this.#flows.label(slot, findings);
     }
     if (!this.#hasUserCode) return undefined;
     const flow = this.#flows.end(slot);

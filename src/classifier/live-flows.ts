@@ -1,11 +1,12 @@
 // Live flows as user code sees them, in one of two ways.
 //
 //   FlowObjects   a Flow for each flow, from its begin to its record: what classifiers may hold on to
-//   FlowCursor    one Flow that moves from record to record, and metrics in columns: where there are metrics only
+//   FlowCursor    one Flow that moves from record to record, and metrics in columns: where there are metrics only, and nDPI
 //
 // The cursor makes no object for a live flow. Objects that live as long as flows do cost most of all that metrics cost:
 // the collector copies them, and each is a cache line or two more that a packet waits for. bench/user-code.mjs.
 import { inspect } from 'node:util';
+import { addTo, copyOf, type Findings } from '../flow/fields/ndpi.ts';
 import { Flow } from '../flow/flow.ts';
 import { RecordStore } from '../flow/record.ts';
 import { CLASSIC_SHAPE, type FlowMetrics, type MetricValue } from '../flow/schema.ts';
@@ -19,6 +20,8 @@ export interface LiveFlows {
   elapse(slot: number, timeMs: number): number;
   /** Sets metric number `i`. */
   set(slot: number, i: number, value: MetricValue): void;
+  /** nDPI is done with the flow: its findings become metrics, too. */
+  label(slot: number, findings: Findings): void;
   /** Loads what `at` and user code will read of the flow, where there is one; the sum means nothing. */
   touch(slot: number): number;
   /** The flow ended: the Flow that leaves with its record. */
@@ -27,26 +30,21 @@ export interface LiveFlows {
   slots(): number[];
 }
 
-/** Where metrics start. */
-type Zeros = Readonly<Record<string, number>>;
-
 export class FlowObjects implements LiveFlows {
   readonly #names: readonly string[];
-  readonly #zeros: Zeros;
   readonly #lastClassifier: string;
   readonly #flows: (Flow | undefined)[] = [];
   #timesMs = new Float64Array(0);
 
   constructor(metrics: readonly string[], classifiers: readonly string[]) {
     this.#names = metrics;
-    this.#zeros = zerosOf(metrics);
     this.#lastClassifier = classifiers.at(-1) ?? '';
   }
 
   start(slot: number, store: RecordStore): void {
     if (slot >= this.#timesMs.length) this.#timesMs = longer(this.#timesMs, store.rows);
     this.#timesMs[slot] = Number.NaN;
-    this.#flows[slot] = new Flow(store, slot, { ...this.#zeros });
+    this.#flows[slot] = new Flow(store, slot, zerosOf(this.#names));
   }
 
   elapse(slot: number, timeMs: number): number {
@@ -61,6 +59,10 @@ export class FlowObjects implements LiveFlows {
 
   set(slot: number, i: number, value: MetricValue): void {
     (this.#flows[slot] as Flow).metrics[this.#names[i]] = value;
+  }
+
+  label(slot: number, findings: Findings): void {
+    addTo((this.#flows[slot] as Flow).metrics, findings);
   }
 
   touch(slot: number): number {
@@ -87,23 +89,24 @@ type Scratch = Record<string, Record<string, unknown>>;
 
 export class FlowCursor implements LiveFlows {
   readonly #names: readonly string[];
-  readonly #zeros: Zeros;
   readonly #flow: MovingFlow;
   #store: RecordStore = new RecordStore(1, CLASSIC_SHAPE);
   /** By slot: the time of its last packet, then a value for each metric. NaN: no number, and #others has it there. */
   #values = new Float64Array(0);
   readonly #others: (MetricValue | undefined)[] = [];
-  /** By slot, for the few that have any: values under names that are no metric's, and scratch space. */
-  readonly #extras = new Map<number, FlowMetrics>();
+  /** By slot, where nDPI is done with the flow: what user code makes of the findings. */
+  readonly #findings: (FlowMetrics | undefined)[] = [];
+  /** By slot, for the few that have any: values under other names, and scratch space. */
+  readonly #extras: (FlowMetrics | undefined)[] = [];
   readonly #scratch: (Scratch | undefined)[] = [];
   readonly #width: number;
   #slot = 0;
 
-  constructor(metrics: readonly string[]) {
+  /** `findings` are names under which there will be findings. */
+  constructor(metrics: readonly string[], findings: readonly string[] = []) {
     this.#names = metrics;
     this.#width = metrics.length + 1;
-    this.#zeros = zerosOf(metrics);
-    this.#flow = new MovingFlow(this.#store, this.#view(), () => {
+    this.#flow = new MovingFlow(this.#store, this.#view(findings), () => {
       this.#scratch[this.#slot] ??= {};
       return this.#scratch[this.#slot] as Scratch;
     });
@@ -142,13 +145,20 @@ export class FlowCursor implements LiveFlows {
     this.#others[at] = value;
   }
 
+  label(slot: number, findings: Findings): void {
+    this.#findings[slot] = copyOf(findings);
+    const extras = this.#extras[slot];
+    if (extras !== undefined) for (const name of Object.keys(findings)) delete extras[name];
+  }
+
   touch(slot: number): number {
     return this.#values[slot * this.#width];
   }
 
   end(slot: number): Flow {
     const metrics = this.#metricsOf(slot);
-    if (this.#extras.size > 0) this.#extras.delete(slot);
+    if (this.#findings.length > 0) this.#findings[slot] = undefined;
+    if (this.#extras.length > 0) this.#extras[slot] = undefined;
     if (this.#others.length > 0) this.#forgetOthers(slot);
     if (this.#scratch.length > 0) this.#scratch[slot] = undefined;
     return new Flow(this.#store, slot, metrics);
@@ -161,10 +171,11 @@ export class FlowCursor implements LiveFlows {
 
   /** A copy. */
   #metricsOf(slot: number): FlowMetrics {
-    const metrics: FlowMetrics = { ...this.#zeros };
+    const metrics = zerosOf(this.#names);
     for (let i = 0; i < this.#names.length; i++) metrics[this.#names[i]] = this.#valueOf(slot, i);
-    if (this.#extras.size > 0) Object.assign(metrics, this.#extras.get(slot));
-    return metrics;
+    const findings = this.#findings[slot];
+    if (findings !== undefined) addTo(metrics, findings as Findings);
+    return Object.assign(metrics, this.#extras[slot]);
   }
 
   #valueOf(slot: number, i: number): MetricValue {
@@ -179,9 +190,9 @@ export class FlowCursor implements LiveFlows {
   }
 
   /** `flow.metrics` of the flow that the cursor is at. Extras can be read and set, but are not listed before the end. */
-  #view(): FlowMetrics {
+  #view(findings: readonly string[]): FlowMetrics {
     const ownOf = (name: PropertyKey) => {
-      const own = this.#extras.get(this.#slot);
+      const own = this.#extras[this.#slot];
       return own !== undefined && Object.hasOwn(own, name) ? own : undefined;
     };
     const extras = new Proxy<FlowMetrics>(
@@ -191,9 +202,7 @@ export class FlowCursor implements LiveFlows {
           name === inspect.custom ? () => this.#metricsOf(this.#slot) : Reflect.get(ownOf(name) ?? target, name),
         has: (target, name) => Reflect.has(ownOf(name) ?? target, name),
         set: (_, name, value: MetricValue) => {
-          const own = this.#extras.get(this.#slot) ?? {};
-          own[String(name)] = value;
-          this.#extras.set(this.#slot, own);
+          this.#setExtra(String(name), value);
           return true;
         },
       },
@@ -209,7 +218,24 @@ export class FlowCursor implements LiveFlows {
         },
       });
     }
+    for (const name of findings) {
+      if (this.#names.includes(name)) continue;
+      Object.defineProperty(view, name, {
+        enumerable: true,
+        get: () => (this.#findings[this.#slot] ?? this.#extras[this.#slot])?.[name],
+        set: (value: MetricValue) => {
+          const own = this.#findings[this.#slot];
+          if (own === undefined) this.#setExtra(name, value);
+          else own[name] = value;
+        },
+      });
+    }
     return view;
+  }
+
+  #setExtra(name: string, value: MetricValue): void {
+    this.#extras[this.#slot] ??= {};
+    (this.#extras[this.#slot] as FlowMetrics)[name] = value;
   }
 }
 
@@ -232,8 +258,11 @@ class MovingFlow extends Flow {
   }
 }
 
-function zerosOf(names: readonly string[]): Zeros {
-  return Object.fromEntries(names.map((name) => [name, 0]));
+/** Where metrics start. Not a copy of one such object: adding findings to a copy takes eighty times as long. */
+function zerosOf(names: readonly string[]): FlowMetrics {
+  const metrics: FlowMetrics = {};
+  for (const name of names) metrics[name] = 0;
+  return metrics;
 }
 
 function longer(array: Float64Array, length: number): Float64Array<ArrayBuffer> {

@@ -255,6 +255,31 @@ describe.skipIf(!loaded.ok)(`nDPI${loaded.ok ? '' : ` (skipped: ${loaded.message
     expect(ended.map(applicationOf)).toEqual(['HTTP']);
   });
 
+  it('shows metrics what it found as soon as that is there, and keeps what they make of it', async () => {
+    const seen: unknown[] = [];
+    const names: string[][] = [];
+    const source = capture([syn(80), request(GET), response(OK), request(GET)]);
+    const [flow] = await flowsOf({
+      source,
+      userMetrics: {
+        packets: (_, { metrics }) => {
+          const own = metrics as Record<string, unknown>;
+          seen.push(own['http_status'], own['application_name']);
+          names.push(Object.keys(JSON.parse(JSON.stringify(metrics))));
+          own['application_name'] = `${own['application_name'] ?? 'early'}!`;
+          own['mine'] = 'kept';
+          return (own['packets'] as number) + 1;
+        },
+      },
+    });
+    expect(seen).toEqual([undefined, undefined, undefined, 'early!', 404, 'HTTP', 404, 'HTTP!']);
+    const columns = NDPI_FIELDS.map(({ name }) => name);
+    expect(names[0]).toEqual(['packets']);
+    expect(names[2]).toEqual(['packets', ...columns]);
+    expect(Object.keys(flow.metrics)).toEqual(['packets', ...columns, 'mine']);
+    expect(flow.metrics).toMatchObject({ packets: 4, application_name: 'HTTP!!', http_status: 404, mine: 'kept' });
+  });
+
   it('tells flows apart of which it finds out more than it keeps', async () => {
     const count = 5000;
     const query = (i: number) =>
