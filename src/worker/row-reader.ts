@@ -19,9 +19,10 @@ const ALL_ROWS = -1;
 
 /** Parcels: enough that a meter that is slower for a while holds nobody up. */
 const PARCELS = 6;
-/** Batches in a parcel, and bytes of their frames: what is sent costs about as much as metering 50 rows. */
+/** Batches in a parcel: sending one costs about as much as metering 50 rows. */
 const PARCEL_WINDOWS = 16;
-const PARCEL_FRAME_BYTES = 1 << 21;
+/** Bytes of their frames: as many as a source has at a time, so that hardly a batch needs a parcel of its own. */
+const PARCEL_FRAME_BYTES = 5 << 20;
 /** How often meters are told the time, where it goes on by itself. */
 const CLOCK_MS = 100;
 

@@ -6,6 +6,8 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { StreamerOptions } from '../../src/options.ts';
+import { ethernetIp, ipv4, udp } from '../packet/encode.ts';
+import { pcapFile } from '../packet/pcap-bytes.ts';
 import { fixture, ledger, outcomeOf, ROOT, Streamer } from './built.ts';
 
 const FIXTURES = [
@@ -120,6 +122,57 @@ describe('several meters', () => {
     await reading;
     expect(flows).toEqual(one.flows);
     expect(streamer.stats.flows_exported.termination).toBe(one.flows.length);
+  });
+
+  it('hand over what there is by then when they are stopped half-way', async () => {
+    const source = join(folder, 'half.pcap');
+    writeFileSync(source, manyFlows(300_000));
+    const streamer = new Streamer({
+      source,
+      meters: 2,
+      inactiveTimeout: 0.001,
+      enableNdpi: false,
+      handleSigint: false,
+    });
+    let packets = 0;
+    for await (const flow of streamer) {
+      packets += flow.src_to_dst_pkts;
+      if (packets === 1000) streamer.stop();
+    }
+    const { stats } = streamer;
+    expect(packets).toBe(stats.packets_metered);
+    expect(packets).toBeLessThan(300_000);
+    expect(ledger(stats).dealtWith).toBe(stats.packets_read);
+    expect(stats.flows_live).toBe(0);
+  });
+
+  it('see the bytes of frames of any size', async () => {
+    const plugin = join(folder, 'bytes.mjs');
+    writeFileSync(
+      plugin,
+      `export const userMetrics = {
+        last: (packet) => packet.raw[packet.raw.length - 1],
+        sum: (packet, flow) => flow.metrics.sum + packet.payload[packet.payload.length >> 1],
+      };`,
+    );
+    // More than a parcel has room for, and more than that with the frames before.
+    const sizes = [10, 3 << 20, 60_000, 3 << 20, 6 << 20, 1400, 300_000];
+    const frames = Array.from({ length: 21 }, (_, i) => {
+      const payload = new Uint8Array(sizes[i % sizes.length]).fill(i);
+      return {
+        bytes: ethernetIp(ipv4({ protocol: 17, totalLength: 1500 }, udp({ srcPort: i % 5, length: 0 }, payload))),
+      };
+    });
+    const capture = pcapFile(frames);
+    // The length that frames are cut at.
+    new DataView(capture.buffer).setUint32(16, 1 << 23, true);
+    const source = join(folder, 'huge.pcap');
+    writeFileSync(source, capture);
+    const options = { source, plugins: plugin, enableNdpi: false };
+    const one = await outcomeOf(options);
+    expect(one.flows).toHaveLength(5);
+    expect(one.error).toBeUndefined();
+    expect(await outcomeOf({ ...options, meters: 2 })).toEqual(one);
   });
 
   it('end when nobody takes flows any more', async () => {

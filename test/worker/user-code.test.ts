@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { manyFlows, pcap } from '../cli/capture.ts';
 import { fixture, LIBRARY, ledger, outcomeOf } from './built.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nfstream-meters-'));
@@ -103,6 +104,30 @@ describe('plugins', () => {
     expect(flows.length).toBe(Object.values(stats.flows_exported).reduce((sum, count) => sum + count));
     expect(ledger(stats).dealtWith).toBe(stats.packets_read);
     expect(stats.packets_skipped.abandoned).toBeGreaterThan(0);
+  });
+
+  it('that fail in one meter leave what was finished by then to whoever takes flows, in the order of one', async () => {
+    const packets = [...manyFlows(20_000), { at: 21, srcPort: 6 }];
+    const many = join(folder, 'many.pcap');
+    writeFileSync(many, pcap(packets));
+    const options = { source: many, enableNdpi: false, inactiveTimeout: 0.1 };
+    const works = plugin('export const userMetrics = { x: () => 0 };');
+    const one = await outcomeOf({ ...options, plugins: works });
+    expect(one.flows).toHaveLength(packets.length);
+    for (const [failure, reason] of [
+      ["throw new RangeError('no more')", 'threw RangeError: no more'],
+      ['process.exit(3)', 'ended by itself, with exit code 3'],
+    ]) {
+      const fails = plugin(
+        `export const userMetrics = { x: (packet) => { if (packet.srcPort === 6) ${failure}; return 0; } };`,
+      );
+      const { flows, error } = await outcomeOf({ ...options, meters: 2, plugins: fails });
+      expect(error?.message).toContain(reason);
+      // What had ended with the rows of the last parcels, of 4096 each, goes with the thread.
+      expect(flows.slice(0, 10_000)).toEqual(one.flows.slice(0, 10_000));
+      const delivered = new Set(flows);
+      expect(flows).toEqual(one.flows.filter((flow) => delivered.has(flow)));
+    }
   });
 
   it('that leave errors uncaught, end the thread, or hold what can not be sent, end the run with a reason', async () => {
