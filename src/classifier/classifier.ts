@@ -1,5 +1,4 @@
-// The interface of everything that labels flows: nDPI, trained models, a user's own code. It is the only door: nDPI
-// comes through it like anybody else.
+// The interface of everything that labels flows, but for nDPI: trained models, a user's own code.
 import type { Flow } from '../flow/flow.ts';
 import type { Feature } from '../flow/schema.ts';
 import type { Packet } from './packet.ts';
