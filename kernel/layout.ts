@@ -60,5 +60,5 @@ export const PSH: usize = 120;
 /** Bytes within the row beside it (src/flow/feature-layout.ts): two words for each of the rarer flags. */
 export const RARE_FLAGS: usize = 8;
 
-/** An entry of the index: a slot plus 1, and above it bits of the hash. */
+/** An entry of the index: a slot plus 1 (0 where there is none any more), and above it bits of the hash. */
 export const SLOT_MASK: u32 = 0x01ff_ffff;

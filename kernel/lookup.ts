@@ -69,7 +69,7 @@ export function find(own: i32): u32 {
     const second = load<u32>(index + ((<usize>((value + 1) & mask)) << 2));
     const entry = select<u32>(first, second, ((first ^ value) & ~SLOT_MASK) == 0);
     const slot = entry & SLOT_MASK;
-    // Of an empty one any slot does: the key says that it is not the flow's.
+    // Of one without any slot does: the key says that it is not the flow's.
     const known = select<u32>(slot - 1, 0, slot != 0);
     store<u32>(FOUND + (i << 2), known);
     const at = records + ((<usize>known) << RECORD_SHIFT);
@@ -106,7 +106,8 @@ export function findOne(i: i32): i32 {
   let place = value & mask;
   let entry = load<u32>(index + ((<usize>place) << 2));
   while (entry != 0) {
-    if (((entry ^ value) & ~SLOT_MASK) == 0) {
+    // An entry without a slot stands where one was.
+    if (((entry ^ value) & ~SLOT_MASK) == 0 && (entry & SLOT_MASK) != 0) {
       const slot = (entry & SLOT_MASK) - 1;
       const direction = match(records + ((<usize>slot) << RECORD_SHIFT), key);
       if (direction <= 1) return <i32>((slot << 1) | direction);

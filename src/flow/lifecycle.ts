@@ -139,7 +139,10 @@ export class FlowLifecycle {
     due.count = 0;
     this.#wheel.advance(clockMs, this.#addDue);
     due.sort(this.#table.store.doubles);
-    for (let i = 0; i < due.count; i++) this.#onDeadline(due.slots[i]);
+    for (let i = 0; i < due.count; i++) {
+      if (i % AHEAD === 0) this.warmed = this.#table.touch(due.slots, i, Math.min(i + AHEAD, due.count));
+      this.#onDeadline(due.slots[i]);
+    }
   }
 
   /**

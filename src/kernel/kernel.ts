@@ -34,6 +34,7 @@ declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { readonly initial: number });
     readonly buffer: ArrayBuffer;
+    readonly slots: number;
   }
   class Instance {
     constructor(module: Module, imports: { readonly env: { readonly memory: Memory } });
@@ -117,6 +118,7 @@ export class Kernel {
     const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
     this.passes = exports as unknown as Passes;
     this.seed = seed;
+    this.slots = slots;
     const place = (name: string): number => (exports as unknown as Places)[name].value;
     const { buffer } = memory;
     this.buffer = buffer;
