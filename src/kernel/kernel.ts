@@ -65,6 +65,8 @@ export class Kernel {
   readonly passes: Passes;
   /** What the hash of a key begins with. */
   readonly seed: number;
+  /** Of the tables. */
+  readonly slots: number;
   readonly buffer: ArrayBuffer;
   /** Rows of a batch at most. */
   readonly capacity: number;
