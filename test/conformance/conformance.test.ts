@@ -212,10 +212,12 @@ describe('the table of kinds', () => {
   });
 
   it('is tagged DIFFERS where the code deviates, and in the documentation', () => {
-    const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' });
+    const sources = ['src', 'kernel'].flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(ROOT, folder, file)),
+    );
     const tags = sources
       .filter((file) => file.endsWith('.ts'))
-      .flatMap((file) => readFileSync(join(ROOT, 'src', file), 'utf8').match(/DIFFERS:[^.]*?\.(?=\s)/g) ?? [])
+      .flatMap((file) => readFileSync(file, 'utf8').match(/DIFFERS:[^.]*?\.(?=\s)/g) ?? [])
       .flatMap((tag) => [...tag.matchAll(/\(kind (\w+)\)/g)].map(([, name]) => name));
     const names = KINDS.map(({ name }) => name);
     expect([...new Set(tags)].sort()).toEqual(names.sort());
