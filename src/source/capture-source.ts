@@ -64,7 +64,7 @@ export class CaptureSource implements PacketSource {
   private chunkBytes: number;
   private readonly slabs: SlabPool | undefined;
   /** Those that are to be given back. */
-  private readonly taken: Uint8Array[] = [];
+  private readonly taken = new Set<Uint8Array>();
   private feeder: DecompressedBytes | null = null;
   private parser: RecordParser | null = null;
   private slab = new Slab(new Uint8Array(0));
@@ -187,7 +187,7 @@ export class CaptureSource implements PacketSource {
     // Not zeroed: every byte is written before it is read.
     if (this.slabs === undefined) return Slab.over(Buffer.allocUnsafeSlow(size), 0, size);
     const slab = this.slabs.takeSlab(size);
-    this.taken.push(slab);
+    this.taken.add(slab);
     return new Slab(slab);
   }
 
@@ -278,6 +278,7 @@ export class CaptureSource implements PacketSource {
     this.end = this.at + left.length + arrival.count;
     this.base = offset - this.at;
     if (this.slab === arrival.slab) this.spare = old.bytes.length > HEADROOM_BYTES ? old : null;
+    else if (this.taken.delete(old.bytes)) this.slabs?.giveBack(old.bytes);
   }
 
   private recognise(): RecordParser | null {

@@ -93,6 +93,30 @@ describe('a capture in pieces', () => {
     }
   });
 
+  it('takes no more slabs for many records larger than the headroom than for a few, and gives all back', async () => {
+    const large = Array.from({ length: 60 }, (_, i) => ({ seconds: i, fraction: 0, data: payload(250_000, i + 1) }));
+    const taken = new Set<Uint8Array>();
+    let most = 0;
+    const slabs = {
+      takeSlab(size: number) {
+        const slab = new Uint8Array(size);
+        taken.add(slab);
+        most = Math.max(most, taken.size);
+        return slab;
+      },
+      giveBack(slab: Uint8Array) {
+        expect(taken.delete(slab)).toBe(true);
+        // Whoever still reads it, reads something else.
+        slab.fill(0xff);
+      },
+    };
+    const { rows, error } = await drain(streamOf(makePcap(large), [65536]), { slabs });
+    expect(error).toBeUndefined();
+    expect(rows.map((row) => row.data)).toEqual(large.map(({ data }) => Buffer.from(data).toString('latin1')));
+    expect(most).toBeLessThanOrEqual(3);
+    expect(taken.size).toBe(0);
+  });
+
   it('does not change the bytes of a batch before the next read', async () => {
     const many = makePcap(somePackets(3000));
     const source = openSource(streamOf(many, [30000]), { chunkBytes: 40000 });
