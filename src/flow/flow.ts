@@ -183,11 +183,12 @@ export class Flow<Metrics extends object = FlowMetrics, Data extends object = An
   }
 
   static {
-    for (const { name, feature, read } of FIELDS.values()) {
+    for (const { name, type, feature, read } of FIELDS.values()) {
       if (Object.hasOwn(Flow.prototype, name)) continue;
       const get = function (this: Flow) {
         if (feature !== undefined && !isMeasured(feature, this.#store)) throw notMeasured(name, feature);
-        return read(this.#store, this.#row, Flow.metricsOf(this));
+        // A list may be changed by whoever gets it: it has to be the flow's own.
+        return read(this.#store, this.#row, type === 'string-list' ? this.metrics : Flow.metricsOf(this));
       };
       Object.defineProperty(Flow.prototype, name, { get, enumerable: false, configurable: true });
     }

@@ -239,6 +239,16 @@ describe.skipIf(!loaded.ok)(`nDPI${loaded.ok ? '' : ` (skipped: ${loaded.message
     ]);
   });
 
+  it('gives each flow a list of its own where the list is asked for by its name', async () => {
+    const packets = Array.from({ length: 2 }, (_, i) => request(GET, 40000 + i));
+    const [first, second] = await flowsOf({ source: capture(packets) });
+    const before = [...(second as unknown as NdpiMetrics).risks];
+    const risks = (first as unknown as NdpiMetrics).risks;
+    risks.push('mine');
+    expect((second as unknown as NdpiMetrics).risks).toEqual(before);
+    expect(first.metrics['risks']).toBe(risks);
+  });
+
   it('shows user code what it found as soon as that is there, and keeps what user code makes of it', async () => {
     const seen: unknown[] = [];
     class Renamer extends NFStreamClassifier {
