@@ -25,7 +25,7 @@ export const ERROR_CODES = {
   SYSTEM_UNAVAILABLE: { exit: 1, meaning: 'systemVisibility was asked for on a system that does not offer it' },
   METER_FAILED: { exit: 1, meaning: 'one of several meters ended on its own: out of memory, or a crash of its thread' },
   NATIVE_BUILD_FAILED: { exit: 1, meaning: 'compiling a native addon failed' },
-  OUT_OF_MEMORY: { exit: 1, meaning: 'the table of live flows can not grow' },
+  OUT_OF_MEMORY: { exit: 1, meaning: 'no memory, or no address space, is left for the table of live flows' },
   ALREADY_ITERATED: { exit: 1, meaning: 'a Streamer was iterated a second time' },
   USER_METRIC_FAILED: { exit: 1, meaning: 'a user metric threw, or returned no value' },
   USER_CLASSIFIER_FAILED: { exit: 1, meaning: 'a user classifier threw, or a promise of it rejected' },

@@ -204,7 +204,9 @@ function allocate(pages: number, slots: number): WebAssembly.Memory {
     return new WebAssembly.Memory({ initial: pages });
   } catch (cause) {
     const megabytes = Math.ceil((pages * PAGE_BYTES) / 1e6);
-    throw new NfstreamError('OUT_OF_MEMORY', `No ${megabytes} MB are left for ${slots} flows; lower capacity`, {
+    // V8 keeps some GB of address space free behind each memory, whatever its size.
+    const consequence = 'lower capacity, or lift the limit of address space (ulimit -v)';
+    throw new NfstreamError('OUT_OF_MEMORY', `No ${megabytes} MB are left for ${slots} flows; ${consequence}`, {
       cause,
     });
   }

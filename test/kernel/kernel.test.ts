@@ -60,6 +60,11 @@ describe('the compiled kernel', () => {
     for (const [name, place] of Object.entries(bytes)) expect(places[name].value, name).toBe(place);
   });
 
+  it('says that memory ends where it has no place for its tables', () => {
+    const tables = { slots: 1 << 25, recordBytes: 128, extraBytes: 64, indexEntries: 1 << 14 };
+    expect(() => new Kernel(tables)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }));
+  });
+
   it('hashes keys as key.ts does', () => {
     fc.assert(
       fc.property(fc.array(key, { minLength: 1, maxLength: 8 }), fc.integer(), (keys, seed) => {

@@ -1,4 +1,5 @@
 // Test support: reads a source to its end into plain rows.
+import type { CaptureSourceOptions } from '../../src/source/capture-source.ts';
 import { openSource, type SourceInput } from '../../src/source/open-source.ts';
 import { PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from '../../src/source/source.ts';
 
@@ -61,7 +62,11 @@ export async function drainSource(source: PacketSource, capacity?: number): Prom
   return { rows, error, bytesRead: source.bytesRead };
 }
 
-export function drain(input: SourceInput, options: { capacity?: number; chunkBytes?: number } = {}): Promise<Drained> {
+interface DrainOptions extends CaptureSourceOptions {
+  capacity?: number;
+}
+
+export function drain(input: SourceInput, options: DrainOptions = {}): Promise<Drained> {
   const { capacity, ...sourceOptions } = options;
   return drainSource(openSource(input, sourceOptions), capacity);
 }
