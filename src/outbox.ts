@@ -1,7 +1,7 @@
 // Finished flows on their way out, in the order in which they ended. Most leave at once; those whose classifiers still
 // work (a promise of onFlowTerminate) wait here, and so do the flows behind them. What waits is bounded: beyond that
 // the outbox wants to be emptied before more flows end.
-import type { Terminations } from './classifier/terminations.ts';
+import type { Endings } from './classifier/endings.ts';
 import type { FlowBatch } from './flow/flow-batch.ts';
 import type { FlowMeter } from './flow/meter.ts';
 
@@ -10,12 +10,12 @@ const MAX_WAITING = 64;
 
 export class Outbox {
   readonly #meter: FlowMeter;
-  readonly #terminations: Terminations | undefined;
+  readonly #endings: Endings | undefined;
   readonly #waiting: FlowBatch[] = [];
 
-  constructor(meter: FlowMeter, terminations: Terminations | undefined) {
+  constructor(meter: FlowMeter, endings: Endings | undefined) {
     this.#meter = meter;
-    this.#terminations = terminations;
+    this.#endings = endings;
   }
 
   get isEmpty(): boolean {
@@ -24,7 +24,7 @@ export class Outbox {
 
   /** Whether it is time for `empty`. */
   get wantsEmptying(): boolean {
-    return this.#meter.hasFullBatch || this.#isFull || this.#terminations?.isBehind === true;
+    return this.#meter.hasFullBatch || this.#isFull || this.#endings?.isBehind === true;
   }
 
   get #isFull(): boolean {
@@ -34,9 +34,9 @@ export class Outbox {
   /** What has ended and settled. */
   *takeReady(): Generator<FlowBatch, void> {
     this.#takeFinished();
-    while (this.#waiting.length > 0 && this.#terminations?.isSettled(this.#waiting[0]) !== false) {
+    while (this.#waiting.length > 0 && this.#endings?.isSettled(this.#waiting[0]) !== false) {
       const batch = this.#waiting.shift() as FlowBatch;
-      this.#terminations?.removeFailed(batch);
+      this.#endings?.complete(batch);
       this.#meter.countExported(batch);
       if (batch.count > 0) yield batch;
       this.#takeFinished();
@@ -52,8 +52,8 @@ export class Outbox {
   /** As `takeReady`, and waits until what is left is within bounds. */
   async *empty(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
-    while (this.#isFull || this.#terminations?.isBehind === true) {
-      await this.#terminations?.oldest;
+    while (this.#isFull || this.#endings?.isBehind === true) {
+      await this.#endings?.oldest;
       yield* this.takeReady();
     }
   }
@@ -70,7 +70,7 @@ export class Outbox {
       },
     );
     while (!hasEnded && !this.isEmpty) {
-      await Promise.race([ended, this.#terminations?.oldest]);
+      await Promise.race([ended, this.#endings?.oldest]);
       yield* this.takeReady();
     }
   }
@@ -79,8 +79,8 @@ export class Outbox {
   async *takeAll(): AsyncGenerator<FlowBatch, void> {
     yield* this.takeReady();
     // Flows can settle between the end of `yield*` and the next line: what waits then is still to be taken.
-    while (this.#terminations?.oldest !== undefined || !this.isEmpty) {
-      await this.#terminations?.oldest;
+    while (this.#endings?.oldest !== undefined || !this.isEmpty) {
+      await this.#endings?.oldest;
       yield* this.takeReady();
     }
   }

@@ -39,7 +39,7 @@ export async function* meterFlows(
 ): AsyncGenerator<FlowBatch, void> {
   const { source, batch, meter, packets, labeller } = pipeline;
   const run = new Run(pipeline);
-  const outbox = new Outbox(meter, labeller?.terminations);
+  const outbox = new Outbox(meter, labeller?.endings);
   try {
     await run.start();
     if (run.isSound) await open();
@@ -92,7 +92,7 @@ class Run {
   }
 
   get isSound(): boolean {
-    return this.#failure === undefined && this.#pipeline.labeller?.terminations.failure === undefined;
+    return this.#failure === undefined && this.#pipeline.labeller?.endings.failure === undefined;
   }
 
   async start(): Promise<void> {
@@ -153,7 +153,7 @@ class Run {
 
   /** Throws the first failure of user code. */
   report(): void {
-    const failure = this.#failure ?? this.#pipeline.labeller?.terminations.failure;
+    const failure = this.#failure ?? this.#pipeline.labeller?.endings.failure;
     if (failure !== undefined) throw failure.error;
   }
 

@@ -39,6 +39,7 @@ import type { SinkOptions } from './sink/open-sink.ts';
 import type { SinkColumns } from './sink/sink.ts';
 import { emptyStats, type StreamerStats } from './stats.ts';
 import { MeterGroup } from './worker/meter-group.ts';
+import { dissectsApart, NdpiThread } from './worker/ndpi-thread.ts';
 import type { WrittenFlows } from './write-flows.ts';
 
 /** A metric among others of these names: each reads as a number in there, also where any other name may be undefined. */
@@ -327,18 +328,20 @@ export class Streamer<const Options extends InferredOptions = InferredOptions, N
   #build(): Metering {
     const options = this.#options;
     const { decodeTunnels, fragments, snaplen } = options;
-    const kernel = options.meters > 1 ? Kernel.forDecoding() : kernelFor(options.capacity, recordShapeOf(options));
+    const isApart = dissectsApart(options);
+    const areSeveral = options.meters > 1 && !isApart;
+    const kernel = areSeveral ? Kernel.forDecoding() : kernelFor(options.capacity, recordShapeOf(options));
     const source = packetSourceOf(options, kernel);
     const decoder = new PacketDecoder({ decodeTunnels, fragments, snaplen }, kernel.capacity, kernel);
     const packets = new FilterAndDecode(this.#filter, decoder);
-    if (options.meters > 1) return new MeterGroup(options, source, packets, kernel);
+    if (areSeveral) return new MeterGroup(options, source, packets, kernel);
     const build = ({ userMetrics, userClassifiers }: UserCode) => {
       refuseNamesOf(this.#builtIn, userClassifiers);
       return buildPipeline(options, {
         source,
         packets,
         kernel,
-        builtIn: this.#builtIn,
+        builtIn: isApart ? { ...this.#builtIn, ndpi: new NdpiThread(options) } : this.#builtIn,
         userClassifiers,
         userMetrics,
       });

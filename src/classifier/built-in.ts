@@ -2,6 +2,7 @@
 // every thread that meters: each has a state of its own.
 import { NfstreamError } from '../errors.ts';
 import type { NFStreamClassifier } from './classifier.ts';
+import type { Dissector } from './dissector.ts';
 import { NdpiDissector } from './ndpi-dissector.ts';
 import { ProcessClassifier } from './process-classifier.ts';
 
@@ -14,7 +15,7 @@ export interface BuiltInOptions {
 
 /** What sees a packet before the user's classifiers, in this order. */
 export interface BuiltIn {
-  readonly ndpi: NdpiDissector | null;
+  readonly ndpi: Dissector | null;
   readonly classifiers: readonly NFStreamClassifier[];
 }
 

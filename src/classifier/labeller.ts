@@ -13,8 +13,9 @@ import type { RecordStore } from '../flow/record.ts';
 import type { Feature, MetricValue } from '../flow/schema.ts';
 import type { UserMetric } from '../metric/metric.ts';
 import { NFStreamClassifier } from './classifier.ts';
+import type { Dissector } from './dissector.ts';
+import type { Endings } from './endings.ts';
 import { FlowCursor, FlowObjects, type LiveFlows } from './live-flows.ts';
-import type { NdpiDissector } from './ndpi-dissector.ts';
 import { Packet } from './packet.ts';
 import type { PacketGuard } from './packet-guard.ts';
 import { isThenable, Terminations } from './terminations.ts';
@@ -30,14 +31,15 @@ export class Labeller implements FlowObserver {
   readonly #packet: Packet;
   /** Null unless mistakes of user code are looked for. */
   readonly #guard: PacketGuard | null;
-  /** The ends of flows that take their time. */
-  readonly terminations: Terminations;
+  /** What ended flows wait for. */
+  readonly endings: Endings;
+  readonly #terminations: Terminations;
   /** Classifiers with an onFlowMeasured of their own, as a mask, and those with an onBatch. */
   readonly #measuring: number;
   readonly #batching: readonly NFStreamClassifier[];
   readonly #flows: LiveFlows;
   readonly #features: readonly Feature[];
-  readonly #ndpi: NdpiDissector | null;
+  readonly #ndpi: Dissector | null;
   readonly #hasUserCode: boolean;
   /** Of the flows. */
   #store: RecordStore | undefined;
@@ -53,7 +55,7 @@ export class Labeller implements FlowObserver {
     packet: Packet,
     guard: PacketGuard | null = null,
     features: readonly Feature[] = [],
-    ndpi: NdpiDissector | null = null,
+    ndpi: Dissector | null = null,
   ) {
     this.#features = features;
     this.#ndpi = ndpi;
@@ -69,7 +71,8 @@ export class Labeller implements FlowObserver {
       : new FlowCursor(this.#metricNames, ndpi === null ? [] : NDPI_FIELDS.map(({ name }) => name));
     this.#packet = packet;
     this.#guard = guard;
-    this.terminations = new Terminations(classifiers);
+    this.#terminations = new Terminations(classifiers);
+    this.endings = ndpi?.endings ?? this.#terminations;
     this.#measuring = classifiers.reduce((mask, c, i) => (overrides(c, 'onFlowMeasured') ? mask | (1 << i) : mask), 0);
     this.#batching = classifiers.filter((classifier) => overrides(classifier, 'onBatch'));
   }
@@ -165,7 +168,7 @@ export class Labeller implements FlowObserver {
     return true;
   }
 
-  #dissect(ndpi: NdpiDissector, row: number, slot: number): void {
+  #dissect(ndpi: Dissector, row: number, slot: number): void {
     Packet.move(this.#packet, row);
     const findings = ndpi.show(this.#packet, slot, this.#store as RecordStore);
     if (findings !== undefined && this.#hasUserCode) this.#flows.label(slot, findings);
@@ -257,11 +260,11 @@ export class Labeller implements FlowObserver {
     const ndpi = this.#ndpi;
     if (ndpi?.wants(slot)) {
       const findings = ndpi.end(slot, this.#store as RecordStore);
-      if (this.#hasUserCode) this.#flows.label(slot, findings);
+      if (findings !== undefined && this.#hasUserCode) this.#flows.label(slot, findings);
     }
     if (!this.#hasUserCode) return undefined;
     const flow = this.#flows.end(slot);
-    this.terminations.start(flow);
+    this.#terminations.start(flow);
     return flow;
   }
 
@@ -284,7 +287,7 @@ export class Labeller implements FlowObserver {
   async exit(): Promise<void> {
     if (this.#exited) return;
     this.#exited = true;
-    this.#ndpi?.exit();
+    await this.#ndpi?.exit();
     let failure: { error: unknown } | undefined;
     for (const classifier of this.#classifiers) {
       try {

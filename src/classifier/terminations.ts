@@ -8,9 +8,10 @@
 import { Flow } from '../flow/flow.ts';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { NFStreamClassifier } from './classifier.ts';
+import type { Endings } from './endings.ts';
 import { classifierFailed } from './user-code-error.ts';
 
-export class Terminations {
+export class Terminations implements Endings {
   readonly #classifiers: readonly NFStreamClassifier[];
   /** By classifier: promises that are out, and the flows that wait for one of them to settle. */
   readonly #out: number[];
@@ -47,8 +48,8 @@ export class Terminations {
     return true;
   }
 
-  /** Takes the flows out of a settled batch whose end failed: their records are not whole. */
-  removeFailed(batch: FlowBatch): void {
+  /** Takes the flows out whose end failed: their records are not whole. */
+  complete(batch: FlowBatch): void {
     if (this.#failed.size === 0) return;
     for (let row = batch.count - 1; row >= 0; row--) if (this.#failed.delete(batch.flow(row))) batch.remove(row);
   }

@@ -54,6 +54,11 @@ export class FlowBatch {
     }
   }
 
+  /** What nDPI found out about a flow without a view, where that comes later. */
+  label(row: number, findings: Findings): void {
+    this.#findings[row] = findings;
+  }
+
   /** Takes a row out; those behind it move up, with their views. */
   remove(row: number): void {
     this.#flows.splice(row, 1);

@@ -1,13 +1,18 @@
 // Finished flows on their way from a meter's thread to the main one: the records as they are, beside them what the flows'
-// metrics are.
-//
-// Nearly always these are nDPI's findings, which many flows share: each is sent once, and a flow has its number. Where user
-// code has metrics, they go as a table, since nearly always all flows of a batch have the same ones.
+// metrics are (handed-metrics.ts).
 import { NfstreamError } from '../errors.ts';
 import type { Findings } from '../flow/fields/ndpi.ts';
 import { FlowBatch } from '../flow/flow-batch.ts';
 import type { RecordShape } from '../flow/record.ts';
-import type { FlowMetrics, MetricValue } from '../flow/schema.ts';
+import type { FlowMetrics } from '../flow/schema.ts';
+import {
+  FindingsReceiver,
+  FindingsSender,
+  type MetricTable,
+  rowsOf,
+  type SharedFindings,
+  tableOf,
+} from './handed-metrics.ts';
 
 export interface HandedFlows {
   readonly count: number;
@@ -18,35 +23,9 @@ export interface HandedFlows {
   readonly metrics: SharedFindings | MetricTable | readonly FlowMetrics[] | null;
 }
 
-/** What the flows of a batch have of what was sent so far. */
-interface SharedFindings {
-  /** Of each flow: its place among all that was sent. */
-  readonly places: Uint32Array;
-  /** What is new, a row each, and the place of the first: 0 where all that was sent before is done with. */
-  readonly added: MetricTable | null;
-  readonly from: number;
-}
-
-/**
- * Metrics of the same names. `cells` row by row, as many as there are names: each the place of its value in `values`. Most
- * cells of a batch are one of few texts, and sending a value costs as much as ten cells.
- */
-interface MetricTable {
-  readonly rows: number;
-  readonly names: readonly string[];
-  readonly values: readonly MetricValue[];
-  readonly cells: Uint32Array;
-}
-
-/** Findings that both threads keep at most; then they begin anew. */
-const MAX_FINDINGS = 4096;
-
-/** A map takes -0 for 0. */
-const NEGATIVE_ZERO = Symbol('-0');
-
 /** In a meter's thread. */
 export class FlowSender {
-  readonly #places = new Map<Findings, number>();
+  readonly #findings = new FindingsSender();
 
   /** To be received in the order in which it was handed over. @param hasMetrics whether flows have any */
   hand(batch: FlowBatch, hasMetrics: boolean): HandedFlows {
@@ -60,24 +39,13 @@ export class FlowSender {
 
   /** Undefined where a flow has other metrics. */
   #findingsOf(batch: FlowBatch): SharedFindings | undefined {
-    const { count } = batch;
-    for (let row = 0; row < count; row++) if (batch.findings(row) === undefined) return undefined;
-    const known = this.#places;
-    if (known.size + count > MAX_FINDINGS) known.clear();
-    const from = known.size;
-    const added: Findings[] = [];
-    const places = new Uint32Array(count);
-    for (let row = 0; row < count; row++) {
-      const findings = batch.findings(row) as Findings;
-      let place = known.get(findings);
-      if (place === undefined) {
-        place = known.size;
-        known.set(findings, place);
-        added.push(findings);
-      }
-      places[row] = place;
+    const list: Findings[] = [];
+    for (let row = 0; row < batch.count; row++) {
+      const findings = batch.findings(row);
+      if (findings === undefined) return undefined;
+      list.push(findings);
     }
-    return { places, added: added.length === 0 ? null : (tableOf(added) ?? null), from };
+    return this.#findings.hand(list);
   }
 }
 
@@ -101,49 +69,10 @@ function metricsOf(batch: FlowBatch): MetricTable | FlowMetrics[] {
   return tableOf(rows) ?? rows;
 }
 
-/** Undefined where rows differ in their names, or in the order of these. */
-function tableOf(rows: readonly FlowMetrics[]): MetricTable | undefined {
-  const names = Object.keys(rows[0]);
-  // Assigning to this name would set a prototype.
-  if (names.includes('__proto__')) return undefined;
-  const values: MetricValue[] = [];
-  const places = new Map<unknown, number>();
-  const cells = new Uint32Array(rows.length * names.length);
-  let at = 0;
-  for (const metrics of rows) {
-    let column = 0;
-    for (const name in metrics) {
-      if (name !== names[column++]) return undefined;
-      const value = metrics[name];
-      const key = value === 0 && Object.is(value, -0) ? NEGATIVE_ZERO : value;
-      let place = places.get(key);
-      if (place === undefined) {
-        place = values.length;
-        values.push(value);
-        places.set(key, place);
-      }
-      cells[at++] = place;
-    }
-    if (column !== names.length) return undefined;
-  }
-  return { rows: rows.length, names, values, cells };
-}
-
-function rowsOf({ rows, names, values, cells }: MetricTable): FlowMetrics[] {
-  // Copied: an object that gets its names one after the other takes several times as long.
-  const empty: FlowMetrics = Object.fromEntries(names.map((name) => [name, null]));
-  let at = 0;
-  return Array.from({ length: rows }, () => {
-    const metrics = { ...empty };
-    for (const name of names) metrics[name] = values[cells[at++]];
-    return metrics;
-  });
-}
-
 /** In the main thread, for each meter's. */
 export class FlowReceiver {
   readonly #shape: RecordShape;
-  #findings: Findings[] = [];
+  readonly #findings = new FindingsReceiver();
 
   constructor(shape: RecordShape) {
     this.#shape = shape;
@@ -152,15 +81,8 @@ export class FlowReceiver {
   receive({ count, records, extra, metrics }: HandedFlows): FlowBatch {
     const batch = new FlowBatch(this.#shape);
     if (metrics === null) batch.adopt(count, records, extra);
-    else if ('places' in metrics) batch.adopt(count, records, extra, this.#findingsOf(metrics));
+    else if ('places' in metrics) batch.adopt(count, records, extra, this.#findings.receive(metrics));
     else batch.adopt(count, records, extra, [], 'names' in metrics ? rowsOf(metrics) : metrics);
     return batch;
-  }
-
-  #findingsOf({ places, added, from }: SharedFindings): Findings[] {
-    if (from === 0) this.#findings = [];
-    const all = this.#findings;
-    if (added !== null) all.push(...(rowsOf(added) as Findings[]));
-    return Array.from(places, (place) => all[place]);
   }
 }

@@ -1,6 +1,5 @@
 // One meter's thread, as the main thread sees it: started, told what to do, heard, and ended whatever happens to it.
-import { Worker } from 'node:worker_threads';
-import { NfstreamError } from '../errors.ts';
+import type { Worker } from 'node:worker_threads';
 import type { FlowBatch } from '../flow/flow-batch.ts';
 import type { RecordShape } from '../flow/record.ts';
 import type { StreamerStats } from '../stats.ts';
@@ -9,9 +8,8 @@ import { FLOWS_TAKEN, type FromMeter, type MeterSetup, type ToMeter, type Warnin
 import type { Parcel } from './parcel.ts';
 import { errorOf } from './remote-error.ts';
 import { COUNTER_BYTES, SharedCounters } from './shared-counters.ts';
-
-/** Source files run where Node.js, or what it runs under, takes TypeScript; compiled ones everywhere. */
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './meter-worker.ts' : './meter-worker.js', import.meta.url);
+import { crashOf, exitOf } from './thread-failure.ts';
+import { startThread } from './thread-start.ts';
 
 /** What the thread is started with, but for the memory that it shares. */
 type ThreadSetup = Omit<MeterSetup, 'control' | 'counters'>;
@@ -50,17 +48,11 @@ export class MeterThread {
       this.#setOpened = resolve;
     });
     const workerData: MeterSetup = { ...setup, control: this.#control, counters };
-    this.#worker = new Worker(ENTRY, {
-      workerData,
-      stdout: true,
-      name: `nfstream meter ${setup.index + 1}`,
-      // What belongs to `node --eval` is no option of a thread that runs a file.
-      ...(process.execArgv.some((option) => option.startsWith('--input-type')) ? { execArgv: [] } : {}),
-    });
+    this.#worker = startThread('meter-worker', { workerData, stdout: true, name: `nfstream meter ${setup.index + 1}` });
     this.#worker.on('message', (message: FromMeter) => this.#receive(message));
     // What it sent before comes until it has exited.
     this.#worker.on('error', (error) => {
-      this.failure ??= { error: this.#crashed(error) };
+      this.failure ??= { error: crashOf(this.#name, error) };
       this.#changed();
     });
     this.ended = new Promise((resolve) => {
@@ -150,7 +142,7 @@ export class MeterThread {
   }
 
   #vanish(code: number): void {
-    this.failure ??= { error: this.#vanished(code) };
+    this.failure ??= { error: exitOf(this.#name, code) };
     this.#end();
   }
 
@@ -169,21 +161,6 @@ export class MeterThread {
 
   get #name(): string {
     return `meter ${this.#setup.index + 1} of ${this.#setup.meters}`;
-  }
-
-  #crashed(error: Error): NfstreamError {
-    const isOutOfMemory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
-    const what = isOutOfMemory
-      ? 'ran out of memory; lower capacity, or give Node.js more with --max-old-space-size'
-      : `left an error uncaught: ${String(error)}`;
-    return new NfstreamError('METER_FAILED', `${this.#name} ${what}`, { cause: error });
-  }
-
-  #vanished(code: number): NfstreamError {
-    // Node.js' code for a module whose top-level await nothing can settle any more.
-    const what =
-      code === 13 ? 'awaits a promise that nothing settles any more' : `ended by itself, with exit code ${code}`;
-    return new NfstreamError('METER_FAILED', `${this.#name} ${what}`);
   }
 
   /**
