@@ -14,7 +14,7 @@ import { NfstreamError } from '../errors.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import * as packet from '../packet/packet-columns.ts';
 import { BATCH_CAPACITY } from '../source/source.ts';
-import { hashKey, matchKey } from './key.ts';
+import { hashKey } from './key.ts';
 import * as record from './record.ts';
 import { type RecordShape, RecordStore } from './record.ts';
 
@@ -78,23 +78,6 @@ export class FlowTable {
     this.kernel = kernel;
     this.store = new RecordStore(this.slots, shape, kernel);
     this.#setEntries(entries);
-  }
-
-  /** Finds the flow with the key at `key[at]`, in either direction: `slot * 2 + direction`, or -1. */
-  find(key: Int32Array, at: number, hash: number): number {
-    const { index } = this.kernel;
-    const { words } = this.store;
-    const mask = this.#entries - 1;
-    let place = hash & mask;
-    for (let entry = index[place]; entry !== 0; entry = index[place]) {
-      if (((entry ^ hash) & TAG_MASK) === 0 && entry !== GONE) {
-        const slot = (entry & SLOT_MASK) - 1;
-        const direction = matchKey(words, slot * RECORD_WORDS, key, at);
-        if (direction >= 0) return slot * 2 + direction;
-      }
-      place = (place + 1) & mask;
-    }
-    return -1;
   }
 
   /**

@@ -1,12 +1,9 @@
-// Flow keys: the symmetric hash that brings both directions to the same bucket, and the comparison that tells them
-// apart. Keys are the KEY_WORDS words of src/packet/packet-columns.ts.
+// The hash of flow keys, symmetric, so that it brings both directions to the same bucket; the kernel (kernel/lookup.ts) has the
+// same, and the comparison that tells them apart. Keys are the KEY_WORDS words of src/packet/packet-columns.ts.
 import * as packet from '../packet/packet-columns.ts';
 
 // Own constants are folded into the code (see meter.ts).
 const { KEY_DST, KEY_META, KEY_PORTS, KEY_TUNNEL } = packet;
-
-/** The bit of word KEY_META that IP version 6 has and version 4 has not. */
-const VERSION_6 = 2 << 8;
 
 /** Murmur3's finaliser constants: https://github.com/aappleby/smhasher (public domain). */
 const MIX_1 = 0x85ebca6b;
@@ -39,30 +36,4 @@ export function hashKey(key: Int32Array, at: number, seed: number): number {
   h = Math.imul(h ^ (h >>> 16), MIX_1) ^ key[at + KEY_TUNNEL];
   h = Math.imul(h ^ (h >>> 13), MIX_2);
   return h ^ (h >>> 16);
-}
-
-/**
- * HOT PATH: compares the flow key at `words[base]` with the packet key at `key[at]`: 0 same direction, 1 reverse, -1
- * another flow. None of these can be predicted where flows are looked up by the batch, so they are computed, not branched on.
- */
-export function matchKey(words: Int32Array, base: number, key: Int32Array, at: number): number {
-  const ports = key[at + KEY_PORTS];
-  const flowPorts = words[base + KEY_PORTS];
-  const src = words[base];
-  const dst = words[base + KEY_DST];
-  const meta = (words[base + KEY_META] ^ key[at + KEY_META]) | (words[base + KEY_TUNNEL] ^ key[at + KEY_TUNNEL]);
-  let forward = (flowPorts ^ ports) | (src ^ key[at]) | (dst ^ key[at + KEY_DST]);
-  let reverse = (flowPorts ^ ((ports << 16) | (ports >>> 16))) | (src ^ key[at + KEY_DST]) | (dst ^ key[at]);
-  if ((key[at + KEY_META] & VERSION_6) !== 0) {
-    for (let i = 1; i < KEY_DST; i++) {
-      const flowSrc = words[base + i];
-      const flowDst = words[base + KEY_DST + i];
-      forward |= (flowSrc ^ key[at + i]) | (flowDst ^ key[at + KEY_DST + i]);
-      reverse |= (flowSrc ^ key[at + KEY_DST + i]) | (flowDst ^ key[at + i]);
-    }
-  }
-  const isReverse = (forward | -forward) >>> 31;
-  // All bits where neither is the key, none where one is.
-  const isOther = (((reverse | -reverse) >> 31) & -isReverse) | ((meta | -meta) >> 31);
-  return isReverse | isOther;
 }

@@ -12,7 +12,20 @@ function keyOf(a: number, b: number): Int32Array {
   key[0] = a;
   key[4] = b;
   key[8] = (a << 16) | b;
+  key[9] = 17 | (4 << 8);
   return key;
+}
+
+/** What the kernel finds: `slot * 2 + direction`, or -1. */
+function find({ kernel }: FlowTable, key: Int32Array, hash: number): number {
+  kernel.key.set(key);
+  kernel.rows[0] = 0;
+  kernel.hashes[0] = hash;
+  kernel.passes.find(1);
+  const found = kernel.passes.findOne(0);
+  // The pass over a batch may miss a flow; it takes no other one for it.
+  expect([found, -1]).toContain(kernel.found[0]);
+  return found;
 }
 
 describe('the flow table', () => {
@@ -33,7 +46,7 @@ describe('the flow table', () => {
           const key = keyOf(a, b);
           const hash = hashKey(key, 0, seed);
           const name = a < b ? `${a} ${b}` : `${b} ${a}`;
-          const found = table.find(key, 0, hash);
+          const found = find(table, key, hash);
           expect(found >> 1).toBe(model.get(name) ?? -1);
           if (recycle) {
             table.recycle();
@@ -56,7 +69,7 @@ describe('the flow table', () => {
         for (const [name, slot] of model) {
           const [a, b] = name.split(' ').map(Number);
           const key = keyOf(a, b);
-          expect(table.find(key, 0, hashKey(key, 0, seed)) >> 1).toBe(slot);
+          expect(find(table, key, hashKey(key, 0, seed)) >> 1).toBe(slot);
         }
       }),
       { numRuns: 300 },
