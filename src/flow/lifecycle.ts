@@ -151,6 +151,7 @@ export class FlowLifecycle {
    */
   terminate(limit: number): boolean {
     this.#order = Number.POSITIVE_INFINITY;
+    this.#recency.end();
     for (let i = 0; i < limit; i++) {
       if (i % AHEAD === 0) this.warmed = this.#recency.touch(AHEAD);
       const slot = this.#recency.next();

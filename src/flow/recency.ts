@@ -19,10 +19,17 @@ export class Recency {
   #sorted: Float64Array = new Float64Array(0);
   #at = 0;
   #oldest = 0;
+  /** Where the end of the run sorts: nothing is looked up any more, so the index's memory is free. */
+  #memory: Int32Array | null = null;
 
   constructor(table: FlowTable) {
     this.#table = table;
     this.#slots = table.slots;
+  }
+
+  /** From now on no flow begins and none is looked up. */
+  end(): void {
+    this.#memory = this.#table.kernel.index;
   }
 
   /** The least recently used live flow, or -1 when none is live. The caller removes it before it asks again. */
@@ -66,7 +73,9 @@ export class Recency {
       const sequence = doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE];
       if (sequence !== 0 && sequence < oldest) oldest = sequence;
     }
-    const sorted = new Float64Array(live);
+    // An index has two words a flow at least.
+    const memory = this.#memory;
+    const sorted = memory === null ? new Float64Array(live) : new Float64Array(memory.buffer, memory.byteOffset, live);
     let count = 0;
     for (let slot = 0; slot < highWater; slot++) {
       const sequence = doubles[slot * RECORD_DOUBLES + DOUBLE_SEQUENCE];

@@ -1,11 +1,11 @@
 // nDPI in a thread of its own, for two meters without user code: one meters, the other one is nDPI.
 //
 //   this thread:  packets of flows, ends of flows ──► events ──► nDPI's thread
-//                 records of ended flows wait     ◄── findings, and who wants no more packets ◄──┘
+//                 records of ended flows wait     ◄── findings ◄──┘
 //
 // nDPI is about half of the work, and takes few of a flow's packets: so the halves are about even, little is copied, and
 // nothing is to be merged. Everything comes to it in the order in which it would come within one thread, so what it finds
-// out is the same. It may see packets that it has no more use for, until it is known here that it has not.
+// out is the same. It also gets packets that it has no more use for, until it is seen here that it has not.
 import type { Worker } from 'node:worker_threads';
 import type { Dissector } from '../classifier/dissector.ts';
 import type { Endings } from '../classifier/endings.ts';
@@ -18,7 +18,7 @@ import * as record from '../flow/record.ts';
 import type { ResolvedOptions } from '../options.ts';
 import { FindingsReceiver } from './handed-metrics.ts';
 import { ENDED, EXPORTED, IS_FIRST, NdpiEvents, PASSED, SLOT_SHIFT } from './ndpi-events.ts';
-import type { AnswerMessage, FromNdpi } from './ndpi-worker.ts';
+import type { AnswerMessage, FromNdpi, ThroughWith, ToNdpi } from './ndpi-worker.ts';
 import { errorOf } from './remote-error.ts';
 import { crashOf, exitOf } from './thread-failure.ts';
 import { startThread } from './thread-start.ts';
@@ -31,8 +31,6 @@ const NAME = 'meter 2 of 2, which is nDPI,';
 const BUFFERS = 6;
 /** As `NdpiFlows` has it: packets that can't be shown are told of only for as long as it counts them. */
 const PATIENCE = 8;
-/** Of a flow that no event was about yet. */
-const NO_EVENT = 0x7fff_ffff;
 
 /** Whether these options leave it to one thread to meter and to another one to look at packets. */
 export function dissectsApart(options: ResolvedOptions): boolean {
@@ -50,13 +48,16 @@ export class NdpiThread implements Dissector, Endings {
   /** By slot: packets that nDPI may still want, and packets that can't be shown that it would still count. */
   #wanted = new Int32Array(0);
   #patience = new Int32Array(0);
-  /** By slot: number of the buffer with the first event of the flow, or NO_EVENT. */
-  #begun = new Int32Array(0);
-  /** To be filled on, the last one of those sent so far plus 1, and those answered. */
+  /** By slot: which of its flows this is, counting those that events are about, and which of them nDPI is through with. */
+  #flowsOf = new Int32Array(0);
+  #through: ThroughWith = new Int32Array(new SharedArrayBuffer(0));
+  /** By slot: whether no event was about its flow yet. */
+  #isNew = new Uint8Array(0);
+  /** To be filled on. */
   #events = new NdpiEvents();
   readonly #usualBytes = this.#events.buffer.byteLength;
-  #number = 1;
-  #answered = 0;
+  /** Buffers on their way. */
+  #sent = 0;
   readonly #spare: ArrayBuffer[] = [];
   readonly #receiver = new FindingsReceiver();
   /** Of flows in batches that have not left, in the order of their ends. */
@@ -83,19 +84,27 @@ export class NdpiThread implements Dissector, Endings {
   }
 
   begin(slot: number, store: RecordStore): void {
-    this.#store = store;
-    if (slot >= this.#wanted.length) {
-      this.#wanted = longer(this.#wanted, store.rows);
-      this.#patience = longer(this.#patience, store.rows);
-      this.#begun = longer(this.#begun, store.rows);
-    }
+    if (this.#store === undefined) this.#makeRoom(store);
     this.#wanted[slot] = this.#dissections;
     this.#patience[slot] = this.#dissections * PATIENCE;
-    this.#begun[slot] = NO_EVENT;
+    // One that no event was about is none to the other thread.
+    if (this.#isNew[slot] === 0) this.#flowsOf[slot]++;
+    this.#isNew[slot] = 1;
+  }
+
+  #makeRoom(store: RecordStore): void {
+    const { rows } = store;
+    this.#store = store;
+    this.#wanted = new Int32Array(rows);
+    this.#patience = new Int32Array(rows);
+    this.#isNew = new Uint8Array(rows);
+    this.#flowsOf = new Int32Array(rows);
+    this.#through = new Int32Array(new SharedArrayBuffer(rows * 4));
+    this.#post({ through: this.#through });
   }
 
   wants(slot: number): boolean {
-    return this.#wanted[slot] > 0;
+    return this.#wanted[slot] > 0 && this.#through[slot] !== this.#flowsOf[slot];
   }
 
   /** HOT PATH. */
@@ -127,8 +136,8 @@ export class NdpiThread implements Dissector, Endings {
 
   #headOf(slot: number): number {
     const head = slot << SLOT_SHIFT;
-    if (this.#begun[slot] !== NO_EVENT) return head;
-    this.#begun[slot] = this.#number;
+    if (this.#isNew[slot] === 0) return head;
+    this.#isNew[slot] = 0;
     return head | IS_FIRST;
   }
 
@@ -142,16 +151,18 @@ export class NdpiThread implements Dissector, Endings {
     const { buffer, filled } = this.#events;
     if (filled === 0) return;
     this.#events = new NdpiEvents(this.#spare.pop());
-    this.#number++;
-    if (!this.#isGone) this.#worker?.postMessage({ buffer, filled }, [buffer]);
+    this.#sent++;
+    this.#post({ buffer, filled }, [buffer]);
   }
 
-  #receive({ buffer, findings, done }: AnswerMessage): void {
-    this.#answered++;
+  #post(message: ToNdpi, transfer: ArrayBuffer[] = []): void {
+    if (!this.#isGone) this.#worker?.postMessage(message, transfer);
+  }
+
+  #receive({ buffer, findings }: AnswerMessage): void {
+    this.#sent--;
     if (buffer.byteLength === this.#usualBytes) this.#spare.push(buffer);
     this.#findings.push(...this.#receiver.receive(findings));
-    // What began later in the slot is another flow.
-    for (const slot of done) if (this.#begun[slot] <= this.#answered) this.#wanted[slot] = 0;
     this.#awake();
   }
 
@@ -182,13 +193,13 @@ export class NdpiThread implements Dissector, Endings {
   }
 
   get isBehind(): boolean {
-    return !this.#isGone && this.#number - 1 - this.#answered >= BUFFERS;
+    return !this.#isGone && this.#sent >= BUFFERS;
   }
 
   get oldest(): Promise<void> | undefined {
     if (this.#isGone) return undefined;
     this.#send();
-    if (this.#number - 1 === this.#answered) return undefined;
+    if (this.#sent === 0) return undefined;
     this.#waiting ??= new Promise((resolve) => {
       this.#wake = resolve;
     });
@@ -199,10 +210,4 @@ export class NdpiThread implements Dissector, Endings {
     this.#isGone = true;
     await this.#worker?.terminate();
   }
-}
-
-function longer(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const copy = new Int32Array(length);
-  copy.set(array);
-  return copy;
 }

@@ -4,7 +4,6 @@ import { NdpiFlows, type NdpiOptions } from '../classifier/ndpi-flows.ts';
 import type { Findings } from '../flow/fields/ndpi.ts';
 import { FindingsSender, type SharedFindings } from './handed-metrics.ts';
 import {
-  ENDED,
   EXPORTED,
   IS_FIRST,
   KIND,
@@ -18,7 +17,13 @@ import {
 } from './ndpi-events.ts';
 import { type ErrorText, textOf } from './remote-error.ts';
 
-export interface EventsMessage {
+/** By slot: which flow of the slot, counted from 1, nDPI is through with. Written here, and read where there is no hurry. */
+export type ThroughWith = Int32Array<SharedArrayBuffer>;
+
+/** What comes: events, or other memory for what is shared. */
+export type ToNdpi = EventsMessage | { readonly through: ThroughWith };
+
+interface EventsMessage {
   readonly buffer: ArrayBuffer;
   readonly filled: number;
 }
@@ -28,8 +33,6 @@ export interface AnswerMessage {
   readonly buffer: ArrayBuffer;
   /** Of the flows that were exported, in their order. */
   readonly findings: SharedFindings;
-  /** Slots whose flows want no more packets: of flows that became so with these events, and have not ended. */
-  readonly done: Int32Array<ArrayBuffer>;
 }
 
 /** What goes back: answers, or what went wrong. */
@@ -38,8 +41,9 @@ export type FromNdpi = AnswerMessage | { readonly error: ErrorText };
 class NdpiWorker {
   readonly #flows: NdpiFlows;
   readonly #sender = new FindingsSender();
-  /** By slot: whether its flow has ended. */
-  #ended = new Uint8Array(0);
+  #through: ThroughWith = new Int32Array(new SharedArrayBuffer(0));
+  /** By slot: flows that it has had. */
+  #flowsOf = new Int32Array(0);
 
   constructor(options: NdpiOptions) {
     this.#flows = new NdpiFlows(options);
@@ -50,47 +54,46 @@ class NdpiWorker {
     const { words, doubles, bytes } = new NdpiEvents(buffer);
     const flows = this.#flows;
     const findings: Findings[] = [];
-    const done: number[] = [];
     for (let at = 0; at < filled; at = nextEvent(words, at)) {
       const head = words[at >> 2];
       const slot = head >>> SLOT_SHIFT;
       const kind = head & KIND;
       if ((head & IS_FIRST) !== 0) {
-        if (slot >= this.#ended.length) this.#makeRoom(slot);
-        flows.begin(slot, this.#ended.length);
-        this.#ended[slot] = 0;
+        flows.begin(slot, this.#flowsOf.length);
+        this.#flowsOf[slot]++;
       }
       if (!flows.isDone(slot)) {
         const key = keyOf(at);
         if (kind === SHOWN) {
           const from = packetOf(at);
           const to = from + words[(at >> 2) + 1];
-          if (flows.show(slot, bytes, from, to, doubles[(at >> 3) + 1])) done.push(slot);
+          if (flows.show(slot, bytes, from, to, doubles[(at >> 3) + 1])) this.#through[slot] = this.#flowsOf[slot];
         } else if (kind === PASSED) {
-          if (flows.pass(slot, words, key)) done.push(slot);
+          flows.pass(slot, words, key);
         } else flows.end(slot, words, key);
       }
       if (kind === EXPORTED) findings.push(flows.findings(slot) as Findings);
-      if (kind === EXPORTED || kind === ENDED) this.#ended[slot] = 1;
     }
-    const live = done.filter((slot) => this.#ended[slot] === 0);
-    return { buffer, findings: this.#sender.hand(findings), done: Int32Array.from(live) };
+    return { buffer, findings: this.#sender.hand(findings) };
   }
 
-  #makeRoom(slot: number): void {
-    const ended = this.#ended;
-    this.#ended = new Uint8Array(Math.max(1024, slot * 2));
-    this.#ended.set(ended);
+  /** Before any event: with room for as many slots as there may be. */
+  share(through: ThroughWith): void {
+    this.#through = through;
+    this.#flowsOf = new Int32Array(through.length);
   }
 }
 
 const port = parentPort as MessagePort;
 try {
   const worker = new NdpiWorker(workerData as NdpiOptions);
-  port.on('message', (message: EventsMessage) => {
+  port.on('message', (message: ToNdpi) => {
+    if ('through' in message) {
+      worker.share(message.through);
+      return;
+    }
     const answer = worker.answer(message);
-    const { buffer, findings, done } = answer;
-    port.postMessage(answer satisfies FromNdpi, [buffer, findings.places.buffer as ArrayBuffer, done.buffer]);
+    port.postMessage(answer satisfies FromNdpi, [answer.buffer, answer.findings.places.buffer as ArrayBuffer]);
   });
 } catch (error) {
   port.postMessage({ error: textOf(error) } satisfies FromNdpi);

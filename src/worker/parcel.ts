@@ -90,11 +90,6 @@ export class Parcel {
     return { id, buffer, windows: this.#windows.length, windowBytes: this.#windowBytes, filled, isKept };
   }
 
-  /** Bytes of frames that there is room for. */
-  get frameRoom(): number {
-    return this.#bytes.length;
-  }
-
   /** Whether there is room for one more batch with so many bytes of frames. */
   hasRoom(frameBytes: number): boolean {
     return this.filled < this.#windows.length && this.#bytesFilled + frameBytes <= this.#bytes.length;
