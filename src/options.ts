@@ -75,8 +75,8 @@ export interface StreamerOptions {
   /** Read a capture at the pace at which it was recorded (1), so many times faster, or at once ('max'), with a live run's expiry. */
   replaySpeed?: number | 'max';
   /**
-   * Meters side by side, each in a thread of its own (default 1); 'auto' for as many as there are processors, and 1 where
-   * `userMetrics` or `userClassifiers` are given, which can't be sent to threads. A flow's packets are all one meter's.
+   * Threads that meter side by side (default 1); 'auto' for as many as there are processors, and 1 where `userMetrics` or
+   * `userClassifiers` are given, which can't be sent to threads. A flow's packets are all one meter's.
    */
   meters?: number | 'auto';
   /** Modules with user metrics and classifiers: how these get into several meters. */

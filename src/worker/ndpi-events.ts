@@ -26,7 +26,7 @@ const SHOWN_BYTES = 16;
 /** Head, key, and what makes it a multiple of 8. */
 const KEY_EVENT_BYTES = 48;
 /** Bytes of all but the largest buffers. */
-const BUFFER_BYTES = 1 << 19;
+const BUFFER_BYTES = 1 << 18;
 /** Shorter packets are copied byte by byte: what `set` needs first costs more. */
 const SHORT_BYTES = 48;
 

@@ -28,7 +28,7 @@ const { RECORD_WORDS } = record;
 
 const NAME = 'meter 2 of 2, which is nDPI,';
 /** Buffers on their way beyond which no more packets are read. */
-const BUFFERS = 6;
+const BUFFERS = 12;
 /** As `NdpiFlows` has it: packets that can't be shown are told of only for as long as it counts them. */
 const PATIENCE = 8;
 

@@ -169,7 +169,7 @@ describe('events for nDPI', () => {
   it('have room for a packet of any length', () => {
     for (const length of [0, 1, 65_535, 600_000, 2 ** 24]) {
       expect(NdpiEvents.forPacket(length).hasRoom(length)).toBe(true);
-      expect(new NdpiEvents().hasRoom(length)).toBe(length < 500_000);
+      expect(new NdpiEvents().hasRoom(length)).toBe(length < 250_000);
     }
   });
 });
