@@ -260,7 +260,8 @@ describe.skipIf(reason !== '')(`ProcessClassifier${reason === '' ? '' : ` (skipp
     const packets = Array.from({ length: 20 }, (_, i) => udpOf('203.0.113.1', 40000 + i, '127.0.0.1', datagrams));
     const flows = await flowsOf(capture(...packets), 20, undefined, { debug: true });
     expect(flows.map(({ metrics }) => metrics)).toEqual(Array(20).fill(self));
-    expect(files()).toBe(before);
+    // Sockets of tests before this one may close meanwhile.
+    expect(files()).toBeLessThanOrEqual(before);
   });
 
   it('survives a kernel that answers nonsense', async () => {
