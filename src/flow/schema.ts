@@ -171,7 +171,7 @@ function metricField(name: string): Field {
     type: 'any',
     nullable: true,
     meaning: 'what user code measured or found',
-    read: (_store, _row, metrics) => metrics[name] ?? null,
+    read: name in NOTHING ? readOwn(name) : (_store, _row, metrics) => metrics[name] ?? null,
   };
 }
 
@@ -293,3 +293,10 @@ export type AnyRecord<Metrics extends object = FlowMetrics> = Partial<
   Omit<FieldValues, 'metrics'> & { metrics: Metrics }
 > &
   Record<string, unknown>;
+
+/** What every object has without being given it: a metric may have such a name. */
+const NOTHING = {};
+
+function readOwn(name: string): Column['read'] {
+  return (_store, _row, metrics) => (Object.hasOwn(metrics, name) ? (metrics[name] ?? null) : null);
+}

@@ -122,6 +122,11 @@ describe('CSV', () => {
     },
   );
 
+  it('leaves the cell of a metric empty that a flow lacks, though every object has something of that name', async () => {
+    const csv = await csvOf([{ metrics: {} }, { metrics: { valueOf: 3 } }], ['valueOf']);
+    expect(readCsv(csv).map((row) => row.at(-1))).toEqual(['valueOf', null, '3']);
+  });
+
   it('reads back as it was, whatever flows hold, by the grammar of RFC 4180', async () => {
     const metric = fc.record({ name: hostileText(), values: fc.array(metricValue(), { minLength: 3, maxLength: 3 }) });
     const flows = fc.array(flowParts(), { maxLength: 3 });
