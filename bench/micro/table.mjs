@@ -79,7 +79,7 @@ function measureTable(flows) {
     times[name]?.push(((performance.now() - since) * 1e6) / operations);
   };
   const hash = (from, count) => {
-    for (let id = from; id < from + count; id++) hashes[id] = hashKey(keys, id * KEY_WORDS, table.seed);
+    for (let id = from; id < from + count; id++) hashes[id] = hashKey(keys, id * KEY_WORDS, table.kernel.seed);
   };
   const find = (offset) => {
     const { key, rows, hashes: kernelHashes, passes } = table.kernel;

@@ -41,12 +41,12 @@ export class Accounting {
 
   /** The sizes of a batch's rows, which `measure` got. */
   sizes(batch: PacketBatch): Uint32Array {
-    return this.#mode === 'frame' ? batch.wireLength : this.#sizes;
+    return this.isFrame ? batch.wireLength : this.#sizes;
   }
 
   /** HOT PATH. */
   measure(batch: PacketBatch, columns: PacketColumns): void {
-    if (this.#mode === 'frame') return;
+    if (this.isFrame) return;
     const sizes = this.#sizes;
     const { status } = columns;
     const mode = this.#mode;

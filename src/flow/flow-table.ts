@@ -55,7 +55,6 @@ export class FlowTable {
   readonly kernel: Kernel;
   readonly store: RecordStore;
   readonly capacity: number;
-  readonly seed: number;
   /** Slots at most. */
   readonly slots: number;
   /** Flows live now. */
@@ -74,7 +73,6 @@ export class FlowTable {
   constructor(capacity: number, shape: RecordShape, kernel: Kernel, entries: number = FIRST_ENTRIES) {
     this.capacity = capacity;
     this.slots = kernel.slots;
-    this.seed = kernel.seed;
     this.kernel = kernel;
     this.store = new RecordStore(this.slots, shape, kernel);
     this.#setEntries(entries);
@@ -168,7 +166,7 @@ export class FlowTable {
   }
 
   #homeOf(slot: number): number {
-    return hashKey(this.store.words, slot * RECORD_WORDS, this.seed);
+    return hashKey(this.store.words, slot * RECORD_WORDS, this.kernel.seed);
   }
 
   #place(slot: number, hash: number): void {

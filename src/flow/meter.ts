@@ -5,7 +5,7 @@
 // The kernel (src/kernel) makes these passes. The first three change nothing; `count` goes on to the first packet that takes
 // more than counting, which is dealt with here, and then from there: so results do not depend on the batch size.
 
-import type { Kernel } from '../kernel/kernel.ts';
+import { ALL_ROWS, type Kernel } from '../kernel/kernel.ts';
 import type { PacketColumns } from '../packet/packet-columns.ts';
 import * as packet from '../packet/packet-columns.ts';
 import type { PacketBatch } from '../source/source.ts';
@@ -23,8 +23,6 @@ import * as record from './record.ts';
 const { KEY_WORDS, SKIP_REASONS } = packet;
 const { DOUBLE_SEQUENCE, EXPORT_TERMINATION, RECORD_DOUBLES, RECORD_WORDS, WORD_REASON } = record;
 
-/** Of `Passes.take`: whatever there is, is the meter's. */
-const ALL_ROWS = -1;
 /** Of `Passes.count`: no row is settled yet. */
 const NONE_SETTLED = -1;
 

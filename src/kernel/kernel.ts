@@ -9,6 +9,9 @@
 import { NfstreamError } from '../errors.ts';
 import { KERNEL } from './wasm.ts';
 
+/** Owner of `Passes.take`: all rows are the meter's. */
+export const ALL_ROWS = -1;
+
 const LINE_BYTES = 128;
 const PAGE_BYTES = 1 << 16;
 

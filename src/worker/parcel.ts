@@ -1,5 +1,6 @@
 // Decoded rows on their way to all meters at once: a few batches, each a window of columns, and where somebody looks at
-// packets the bytes of their frames, all in memory that the threads share. Nothing is copied for a meter.
+// packets the bytes of their frames, all in memory that the threads share. Each meter copies the columns into its kernel's, and
+// reads frames where they are.
 //
 //   [ count, first of each window | window 0 | window 1 | ... | bytes of frames ]
 //

@@ -6,16 +6,13 @@
 // of them is what a single one would have made of them. Rows of a flow, in both directions, are one meter's. Fragments
 // find their flow here. When all parcels are on their way the reader waits, and so does the source: for an interface, the
 // kernel.
-import type { Kernel } from '../kernel/kernel.ts';
+import { ALL_ROWS, type Kernel } from '../kernel/kernel.ts';
 import type { PacketStage } from '../packet/packet-stage.ts';
 import { PacketBatch, type PacketSource, SOURCE_END, SOURCE_WAIT } from '../source/source.ts';
 import type { MeterThread } from './meter-thread.ts';
 import { hashAddresses, ownerOf } from './owner.ts';
 import type { Parcel, ParcelShape } from './parcel.ts';
 import { ParcelPool } from './parcel-pool.ts';
-
-/** Of `Passes.take`: all rows. */
-const ALL_ROWS = -1;
 
 /** Parcels: enough that a meter that is slower for a while holds nobody up. */
 const PARCELS = 6;

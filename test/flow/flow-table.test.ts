@@ -78,7 +78,7 @@ describe('the flow table', () => {
 
   it('says so where it has no slot for one more flow', () => {
     const full = new FlowTable(300, CLASSIC_SHAPE, kernelFor(1, CLASSIC_SHAPE));
-    const insert = (i: number) => full.insert(keyOf(i, i + 1), 0, hashKey(keyOf(i, i + 1), 0, full.seed));
+    const insert = (i: number) => full.insert(keyOf(i, i + 1), 0, hashKey(keyOf(i, i + 1), 0, full.kernel.seed));
     for (let i = 0; i < full.slots; i++) insert(i);
     expect(() => insert(full.slots)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }));
     expect(full.live).toBe(full.slots);
